@@ -1,0 +1,96 @@
+"""The few types that everyone in the collector speaks in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Severity = Literal["info", "warning", "critical"]
+"""info: a mark on the chart, never a page; warning: tell someone; critical: act."""
+
+SEVERITY_RANK: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One step of one rank: what was measured there, non-finite values included.
+
+    `values` holds measured values only: a metric that was not measured at this step is absent. `time` is Unix seconds.
+    """
+
+    step: int
+    time: float
+    values: Mapping[str, float]
+    attempt: int = 0
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one detector saw at one step.
+
+    `step` is where it was seen, `onset_step` where it began (never later than `step`). `expected` is what the metric
+    should have been, `score` how far off it is in units of its usual noise (infinite for a non-finite value).
+    """
+
+    kind: str
+    metric: str
+    severity: Severity
+    step: int
+    time: float
+    onset_step: int
+    value: float
+    expected: float
+    score: float
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Detector(Protocol):
+    """Looks at one sample at a time. Its attributes are its state, and serialise."""
+
+    @property
+    def active(self) -> bool:
+        """Whether what it last saw is still out of the ordinary."""
+
+    def update(self, sample: Sample) -> Finding | None:
+        """Take the next sample; return a finding if this one tells something new."""
+
+    def rewind(self, step: int) -> None:
+        """The run was rolled back to `step`: forget what is pending, keep what was learned before the onset."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """Findings that belong together, told as one. Steps are of the attempt in which it was detected."""
+
+    id: str
+    kind: str
+    severity: Severity
+    metric: str
+    start_step: int
+    detected_step: int
+    peak_step: int
+    end_step: int | None
+    state: Literal["open", "resolved"]
+    summary: str
+    evidence: dict[str, Any]
+    attempt: int = 0
+    opened_at: float = 0.0
+    resolved_at: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape in which the API, `replay` and `report` tell it."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "severity": self.severity,
+            "metric": self.metric,
+            "start_step": self.start_step,
+            "detected_step": self.detected_step,
+            "peak_step": self.peak_step,
+            "end_step": self.end_step,
+            "state": self.state,
+            "summary": self.summary,
+            "evidence": self.evidence,
+        }
