@@ -10,145 +10,85 @@ In memory a column is an `array.array`: no numpy in the job, and numpy reads it 
 from __future__ import annotations
 
 import math
-import struct
 import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
 
 import msgspec
+
+from trimtab.vocabulary import (
+    CHECKPOINT_SAVED,
+    COMMAND_APPLIED,
+    COMPONENTS,
+    DEVICE_FLOAT_COLUMNS,
+    EVAL_LOSS,
+    GRAD_NORM,
+    GRAD_NORM_SQ_SHARD,
+    HOOK_ERROR,
+    INT64_MAX,
+    INT64_MIN,
+    LOSS,
+    LOSS_SCALE,
+    LR,
+    NO_COUNTER,
+    NOT_MEASURED,
+    PARAM_NORM,
+    PHASE,
+    RUN_END,
+    RUN_START,
+    SAMPLES_DROPPED,
+    STEP_SECONDS,
+    TOKENS,
+    Ack,
+    Batch,
+    Command,
+    Component,
+    Device,
+    WireError,
+    is_measured,
+)
+
+__all__ = [
+    "CHECKPOINT_SAVED",
+    "COMMAND_APPLIED",
+    "COMPONENTS",
+    "DEVICE_FLOAT_COLUMNS",
+    "EVAL_LOSS",
+    "GRAD_NORM",
+    "GRAD_NORM_SQ_SHARD",
+    "HOOK_ERROR",
+    "INT64_MAX",
+    "INT64_MIN",
+    "JSON",
+    "LOSS",
+    "LOSS_SCALE",
+    "LR",
+    "MSGPACK",
+    "NOT_MEASURED",
+    "NO_COUNTER",
+    "PARAM_NORM",
+    "PHASE",
+    "RUN_END",
+    "RUN_START",
+    "SAMPLES_DROPPED",
+    "STEP_SECONDS",
+    "TOKENS",
+    "Ack",
+    "Batch",
+    "Command",
+    "Component",
+    "Device",
+    "WireError",
+    "decode",
+    "encode",
+    "is_measured",
+]
 
 MSGPACK: Final = "application/msgpack"
 JSON: Final = "application/json"
 
-# Standard metric names. Any other name is kept and charted.
-LOSS: Final = "loss"
-GRAD_NORM: Final = "grad_norm"
-LR: Final = "lr"
-EVAL_LOSS: Final = "eval_loss"
-TOKENS: Final = "tokens"
-STEP_SECONDS: Final = "step_seconds"
-PARAM_NORM: Final = "param_norm"
-LOSS_SCALE: Final = "loss_scale"
-GRAD_NORM_SQ_SHARD: Final = "grad_norm_sq_shard"
-
-# Kinds of event. Others are kept.
-RUN_START: Final = "run_start"
-RUN_END: Final = "run_end"
-PHASE: Final = "phase"
-CHECKPOINT_SAVED: Final = "checkpoint_saved"
-COMMAND_APPLIED: Final = "command_applied"
-SAMPLES_DROPPED: Final = "samples_dropped"
-HOOK_ERROR: Final = "hook_error"
-
-_NOT_MEASURED_BYTES: Final = struct.pack("<Q", 0x7FF80000000054AB)
-NOT_MEASURED: Final[float] = struct.unpack("<d", _NOT_MEASURED_BYTES)[0]
-"""The quiet NaN that stands for "not measured at this row"; every other NaN is a measured NaN."""
-
-NO_COUNTER: Final = -1
-"""Stands for null in the int64 column of an energy counter, which is never negative."""
-
-INT64_MIN: Final = -(2**63)
-INT64_MAX: Final = 2**63 - 1
-
-Component = Literal["gpu", "package", "dram", "module", "host"]
-COMPONENTS: Final[frozenset[str]] = frozenset(("gpu", "package", "dram", "module", "host"))
-
-DEVICE_FLOAT_COLUMNS: Final = ("power_w", "util", "mem_used_bytes", "temp_c")
-
-
-class WireError(ValueError):
-    """A batch that breaks the contract; names the field, the value given and the remedy."""
-
-    def __init__(self, field: str, value: object, remedy: str) -> None:
-        shown = repr(value)
-        self.field = field
-        self.value = shown if len(shown) <= 80 else shown[:77] + "..."
-        self.remedy = remedy
-        super().__init__(f"{field}: {self.value}: {remedy}")
-
-
-def is_measured(value: float) -> bool:
-    """Tell a measured value (a measured NaN too) from the "not measured" NaN."""
-    return value == value or struct.pack("<d", value) != _NOT_MEASURED_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Raw readings of one device, one row a reading; the arithmetic of wraps and gaps is the ledger's.
-
-    `time` is Unix seconds, `power_w` watts, `util` 0 to 1, `mem_used_bytes` bytes, `temp_c` degrees Celsius: each
-    n rows or None, `NOT_MEASURED` where a row lacks it. `energy_counter` counts `counter_unit_j` joules each, is
-    `NO_COUNTER` where a row lacks it, and wraps at `counter_range` counts (None: never). `method` says how the
-    energy is known: counter, power_average, power_instant, model, constant.
-    """
-
-    host: str
-    boot_id: str
-    uuid: str
-    component: Component
-    name: str
-    method: str
-    time: array[float]
-    power_w: array[float] | None = None
-    energy_counter: array[int] | None = None
-    counter_unit_j: float | None = None
-    counter_range: int | None = None
-    util: array[float] | None = None
-    mem_used_bytes: array[float] | None = None
-    temp_c: array[float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows of one rank. (run, attempt, rank, seq) is its identity: sent twice, counted once.
-
-    `step` is an int64 column, `time` Unix seconds, every metric a float64 column, all of the same length;
-    `events` are dicts with at least `kind`, `step` (or None) and `time`.
-    """
-
-    rank: int
-    seq: int
-    attempt: int = 0
-    step: array[int] = field(default_factory=lambda: array("q"))
-    time: array[float] = field(default_factory=lambda: array("d"))
-    metrics: Mapping[str, array[float]] = field(default_factory=dict)
-    devices: Sequence[Device] = ()
-    events: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def rows(self) -> int:
-        """How many steps the batch holds."""
-        return len(self.step)
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """What the collector asks of a job: data, never code; obeyed only where the owner enabled it.
-
-    `attempt` is the attempt that it was decided on: a job that has moved on ignores it. `state` is pending, advised
-    (shown to people, never sent to a job), applied, refused or expired.
-    """
-
-    id: str
-    kind: Literal["rollback", "scale_lr", "stop"]
-    attempt: int = 0
-    to_step: int | None = None
-    lr_factor: float = 1.0
-    reason: str = ""
-    incident: str | None = None
-    state: Literal["pending", "advised", "applied", "refused", "expired"] = "pending"
-    time: float = 0.0
-
-
-class Ack(msgspec.Struct, frozen=True):
-    """The answer to a batch: it is durable, and these commands wait for the job."""
-
-    ack: int
-    commands: list[Command] = msgspec.field(default_factory=list)
-
-
-# --- encoding ---------------------------------------------------------------------------------------------------
+# --- encoding --------------------------------------------------------------------------------
 
 
 def encode(batch: Batch, content_type: str = MSGPACK) -> bytes:
@@ -220,7 +160,7 @@ def _json_counters(column: array[int]) -> list[int | None]:
     return [None if value == NO_COUNTER else value for value in column]
 
 
-# --- decoding ---------------------------------------------------------------------------------------------------
+# --- decoding --------------------------------------------------------------------------------
 
 
 def decode(body: bytes, content_type: str = MSGPACK) -> Batch:
@@ -361,19 +301,29 @@ def _device(raw: object, index: int, columns: _Columns) -> Device:
     time = columns.floats(_required(raw, "time", where), f"{where}.time")
     _check_times(f"{where}.time", time)
     rows = len(time)
-    floats: dict[str, array[float] | None] = {}
-    for name in DEVICE_FLOAT_COLUMNS:
-        column = raw.get(name)
-        floats[name] = None if column is None else columns.floats(column, f"{where}.{name}", rows)
-        _check_rows(f"{where}.{name}", rows if column is None else len(floats[name] or ()), rows)
+
+    def floats(name: str) -> array[float] | None:
+        if raw.get(name) is None:
+            return None
+        column = columns.floats(raw[name], f"{where}.{name}", rows)
+        _check_rows(f"{where}.{name}", len(column), rows)
+        return column
+
     return Device(
-        **{name: _text(raw, name, where) for name in ("host", "boot_id", "uuid", "name", "method")},
+        host=_text(raw, "host", where),
+        boot_id=_text(raw, "boot_id", where),
+        uuid=_text(raw, "uuid", where),
         component=_component(raw.get("component"), where),
+        name=_text(raw, "name", where),
+        method=_text(raw, "method", where),
         time=time,
+        power_w=floats("power_w"),
         energy_counter=_counter(raw.get("energy_counter"), where, columns, rows),
         counter_unit_j=_unit(raw.get("counter_unit_j"), where),
         counter_range=_range(raw.get("counter_range"), where),
-        **floats,
+        util=floats("util"),
+        mem_used_bytes=floats("mem_used_bytes"),
+        temp_c=floats("temp_c"),
     )
 
 

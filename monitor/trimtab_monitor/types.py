@@ -16,7 +16,8 @@ SEVERITY_RANK: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
 class Sample:
     """One step of one rank: what was measured there, non-finite values included.
 
-    `values` holds measured values only: a metric that was not measured at this step is absent. `time` is Unix seconds.
+    `values` holds measured values only: a metric that was not measured at this step is absent. `time` is Unix
+    seconds.
     """
 
     step: int
@@ -30,8 +31,9 @@ class Sample:
 class Finding:
     """What one detector saw at one step.
 
-    `step` is where it was seen, `onset_step` where it began (never later than `step`). `expected` is what the metric
-    should have been, `score` how far off it is in units of its usual noise (infinite for a non-finite value).
+    `step` is where it was seen, `onset_step` where it began (never later than `step`). `expected` is what the
+    metric should have been, `score` how far off it is in units of its usual noise (infinite for a non-finite
+    value).
     """
 
     kind: str
@@ -57,7 +59,7 @@ class Detector(Protocol):
         """Take the next sample; return a finding if this one tells something new."""
 
     def rewind(self, step: int) -> None:
-        """The run was rolled back to `step`: forget what is pending, keep what was learned before the onset."""
+        """Forget what is pending, keep what was learned before the onset: the run went back to `step`."""
 
 
 @dataclass(slots=True)
