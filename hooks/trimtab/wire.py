@@ -101,7 +101,8 @@ def encode(batch: Batch, content_type: str = MSGPACK) -> bytes:
 
 
 def _as_dict(batch: Batch, floats: Any, counters: Any) -> dict[str, Any]:
-    ints = _bytes_of if floats is _bytes_of else list
+    packed = floats is _bytes_of
+    ints = _bytes_of if packed else list
     return {
         "rank": batch.rank,
         "seq": batch.seq,
@@ -110,7 +111,7 @@ def _as_dict(batch: Batch, floats: Any, counters: Any) -> dict[str, Any]:
         "time": floats(batch.time),
         "metrics": {name: floats(column) for name, column in batch.metrics.items()},
         "devices": [_device_as_dict(device, floats, counters) for device in batch.devices],
-        "events": list(batch.events),
+        "events": [dict(event) if packed else _json_event(event) for event in batch.events],
     }
 
 
@@ -154,6 +155,15 @@ def _non_finite_name(value: float) -> str | None:
     if value != value:
         return "NaN" if is_measured(value) else None
     return "Infinity" if value > 0 else "-Infinity"
+
+
+def _json_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the non-finite, which JSON lacks; a reader of events sees the same words."""
+
+    def plain(value: Any) -> Any:
+        return value if not isinstance(value, float) or math.isfinite(value) else _non_finite_name(value)
+
+    return {key: plain(value) for key, value in event.items()}
 
 
 def _json_counters(column: array[int]) -> list[int | None]:
@@ -275,13 +285,15 @@ def _batch(raw: dict[str, Any], columns: _Columns) -> Batch:
         attempt=_natural(raw.get("attempt", 0), "attempt"),
         step=step,
         time=time,
-        metrics=_metrics(raw.get("metrics") or {}, columns, rows),
+        metrics=_metrics(raw.get("metrics"), columns, rows),
         devices=[_device(device, i, columns) for i, device in enumerate(_list(raw, "devices"))],
         events=[_event(event, i) for i, event in enumerate(_list(raw, "events"))],
     )
 
 
 def _metrics(raw: object, columns: _Columns, rows: int) -> dict[str, array[float]]:
+    if raw is None:
+        return {}
     if not isinstance(raw, dict):
         raise WireError("metrics", raw, "send an object of name and column")
     out: dict[str, array[float]] = {}
