@@ -1,1 +1,1 @@
-"""TODO."""
+"""When to page, whom, through what: alerts, the outbox, its dispatcher and the notifiers."""
