@@ -1,8 +1,8 @@
 """The names under which Prometheus knows us: one constant each, for `/metrics`, dashboards and alert rules.
 
-Every name has the prefix `trimtab_`, base units, and says with its end what it is (`_total` counts, `_seconds`,
-`_joules`, `_watts`, `_timestamp_seconds`). A step is a value, never a label. A change of a name or a label breaks
-other people's dashboards: say so in the change log.
+Every name has the prefix `trimtab_`, base units, and says with its end what it is (`_total` counts,
+`_seconds`, `_joules`, `_watts`, `_timestamp_seconds`). A step is a value, never a label. A change of a name
+or a label breaks other people's dashboards: say so in the change log.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Where the collector keeps its log and its state: SQLite, or memory."""

@@ -1,0 +1,181 @@
+"""Is a run alive: running, hung, failed or finished, decided from what was heard of it and when.
+
+    running   new steps come
+    hung      it is heard of, but no new step has come for too long
+    failed    it said so, its process died, or nothing was heard of it for too long
+    finished  it said so
+
+Every time here is when the collector received something, by the collector's clock: a job's clock may be
+wrong. Deadlines count from the later of that and of when the collector last started, so that a collector that
+was itself away accuses nobody.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["running", "hung", "failed", "finished"]
+STATUSES: Final[tuple[Status, ...]] = ("running", "hung", "failed", "finished")
+LIVE: Final = frozenset({"running", "hung"})
+
+TRAIN: Final = "train"
+REMEMBERED_STEPS: Final = 64
+"""Of how many steps the median duration is taken."""
+
+
+class LivenessSettings(BaseModel):
+    """When a run counts as hung or failed. Seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    heartbeat_timeout_s: float = Field(
+        default=60.0, gt=0, description="A run of which nothing was heard for so long has failed, in seconds."
+    )
+    hung_after_s: float = Field(
+        default=300.0,
+        gt=0,
+        description="A run that is heard of but made no step for so long is hung, in seconds.",
+    )
+    hung_after_steps: float = Field(
+        default=20.0,
+        gt=0,
+        description="The same in median step times: the longer of the two counts.",
+    )
+    startup_timeout_s: float = Field(
+        default=1800.0, gt=0, description="How long the first step may take to come, in seconds."
+    )
+    phase_timeout_s: float = Field(
+        default=3600.0,
+        gt=0,
+        description="How long an evaluation or a checkpoint may go without a step, in seconds.",
+    )
+
+
+@dataclass(slots=True)
+class Liveness:
+    """What is known of a run's life. Its attributes are its state, and serialise."""
+
+    heard: float
+    progressed: float
+    awake_since: float = 0.0
+    phase: str = TRAIN
+    end: Literal["", "finished", "failed"] = ""
+    reason: str = ""
+    ended_ranks: list[int] = field(default_factory=list)
+    last_steps: dict[int, int] = field(default_factory=dict)
+    last_time: float | None = None
+    step_seconds: list[float] = field(default_factory=list)
+
+    def hear(self, received: float) -> None:
+        """Something of the run was received."""
+        self.heard = max(self.heard, received)
+
+    def collector_started(self, time: float) -> None:
+        """Before `time` nothing may have been heard, whatever was said."""
+        self.awake_since = time
+
+    def start(self, received: float) -> None:
+        """A process of the run began, or began again: whatever ended before is past."""
+        self.end, self.reason = "", ""
+        self.ended_ranks.clear()
+        self.phase = TRAIN
+        self.progressed = max(self.progressed, received)
+        self.last_time = None
+
+    def rewind(self, to_step: int) -> None:
+        """The run went back to `to_step`: the steps after it will be new again."""
+        for rank, step in self.last_steps.items():
+            self.last_steps[rank] = min(step, to_step)
+        self.last_time = None
+
+    def step(self, rank: int, step: int, time: float, received: float) -> None:
+        """A rank was at `step` at `time`, Unix seconds of its own clock."""
+        before = self.last_steps.get(rank)
+        if before is not None and step <= before:
+            return
+        newest = max(self.last_steps.values(), default=None)
+        self.last_steps[rank] = step
+        if newest is not None and step <= newest:
+            return
+        self.progressed = max(self.progressed, received)
+        self._time_step(time, 1 if newest is None else step - newest)
+        if self.end and rank not in self.ended_ranks:
+            self.start(received)
+
+    def _time_step(self, time: float, steps: int) -> None:
+        if self.last_time is not None and time > self.last_time:
+            self.step_seconds.append((time - self.last_time) / steps)
+            del self.step_seconds[:-REMEMBERED_STEPS]
+        self.last_time = time
+
+    def enter(self, phase: str, received: float) -> None:
+        """The run is now in this phase: train, eval or checkpoint. Its idle time counts anew."""
+        self.phase = phase
+        self.progressed = max(self.progressed, received)
+        self.last_time = None
+
+    def ended(self, rank: int, status: str, reason: str) -> None:
+        """A rank said that it ended. The run finishes with the lowest rank, and fails with any."""
+        if rank in self.ended_ranks:
+            return
+        self.ended_ranks.append(rank)
+        if status != "finished":
+            self.end, self.reason = "failed", reason or f"rank {rank} said that it failed"
+        elif not self.end and rank <= min(self.last_steps, default=rank):
+            self.end, self.reason = "finished", reason
+
+    def died(self, rank: int, pid: object) -> None:
+        """The process of a rank is gone, and never said that it ended."""
+        if rank not in self.ended_ranks:
+            self.ended(rank, "failed", f"process {pid} of rank {rank} died")
+
+    def ranks_behind(self) -> Sequence[int]:
+        """The ranks whose last step is older than the newest of all: in a hang, the first to look at."""
+        newest = max(self.last_steps.values(), default=0)
+        return sorted(rank for rank, step in self.last_steps.items() if step < newest)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A run's status and, unless it runs, why."""
+
+    status: Status
+    reason: str = ""
+
+
+def judge(liveness: Liveness, settings: LivenessSettings, now: float) -> Verdict:
+    """The run's status at `now`, Unix seconds of the collector's clock."""
+    if liveness.end:
+        return Verdict(liveness.end, liveness.reason)
+    silent = now - max(liveness.heard, liveness.awake_since)
+    if silent > settings.heartbeat_timeout_s:
+        return Verdict("failed", f"nothing was heard of it for {silent:.0f} s")
+    idle = now - max(liveness.progressed, liveness.awake_since)
+    if idle > patience(liveness, settings):
+        return Verdict("hung", _hang(liveness, idle))
+    return Verdict("running")
+
+
+def patience(liveness: Liveness, settings: LivenessSettings) -> float:
+    """How long the run may go without a new step, in seconds."""
+    if liveness.phase != TRAIN:
+        return settings.phase_timeout_s
+    if not liveness.last_steps:
+        return settings.startup_timeout_s
+    if not liveness.step_seconds:
+        return settings.hung_after_s
+    median = statistics.median(liveness.step_seconds)
+    return max(settings.hung_after_s, settings.hung_after_steps * median)
+
+
+def _hang(liveness: Liveness, idle: float) -> str:
+    where = "no first step" if not liveness.last_steps else "no new step"
+    during = "" if liveness.phase == TRAIN else f" in phase {liveness.phase}"
+    behind = liveness.ranks_behind()
+    who = f"; ranks behind: {', '.join(map(str, behind[:8]))}" if behind else ""
+    return f"it is heard of, but {where}{during} came for {idle:.0f} s{who}"

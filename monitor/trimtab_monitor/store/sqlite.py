@@ -1,0 +1,34 @@
+"""The store in one SQLite file: for one collector, embedded or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trimtab_monitor.store.database import Database
+from trimtab_monitor.store.sqlite_log import SqliteLog
+from trimtab_monitor.store.sqlite_outbox import SqliteOutbox
+from trimtab_monitor.store.sqlite_state import SqliteState
+from trimtab_monitor.store.sqlite_views import SqliteViews
+
+
+class SqliteStore:
+    """A Store (see `protocols`) in the file `path`, which grows to at most `max_bytes` (none: no limit).
+
+    Raises:
+        StoreError: the file cannot be opened; the message says why and what to do.
+    """
+
+    def __init__(self, path: Path, max_bytes: int | None = None) -> None:
+        self._database = Database(path, max_bytes)
+        self.log = SqliteLog(self._database)
+        self.state = SqliteState(self._database)
+        self.views = SqliteViews(self._database)
+        self.outbox = SqliteOutbox(self._database)
+
+    def failure(self) -> str | None:
+        """Why the last write failed; none if it did not."""
+        return self._database.failure()
+
+    def close(self) -> None:
+        """Finish what was asked for, then close the file."""
+        self._database.close()

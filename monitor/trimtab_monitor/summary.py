@@ -1,0 +1,71 @@
+"""What is told of a run at a glance: in lists, on `/metrics`, in `GET /v1/runs/{run}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trimtab_monitor.entries import Registration
+from trimtab_monitor.liveness import Status
+
+
+class EnergyLine(msgspec.Struct, frozen=True):
+    """IT energy of one component by one method: joules, and the device seconds of which nothing is known."""
+
+    component: str
+    method: str
+    joules: float
+    gap_seconds: float
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One run as of the last commit. Times are Unix seconds.
+
+    `last_sample` is by the job's clock, `heard` by the collector's. `latest` holds the last value of each
+    metric on the lowest rank, `power_w` watts by component.
+    """
+
+    run: str
+    registration: Registration
+    mode: str
+    status: Status
+    reason: str
+    created: float
+    heard: float
+    attempt: int
+    last_step: int
+    last_sample: float | None
+    latest: dict[str, float]
+    incidents_open: dict[str, int]
+    incidents_total: dict[str, int]
+    power_w: dict[str, float]
+    energy: list[EnergyLine]
+    lost_steps: int
+    lost_seconds: float
+    rollbacks: int
+    samples_dropped: int
+    hook_errors: int
+    fold_errors: int
+
+    @property
+    def joules(self) -> float:
+        """IT energy of the run so far."""
+        return sum(line.joules for line in self.energy)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape in which the API tells it."""
+        out: dict[str, Any] = {"run": self.run, **_told(self.registration)}
+        for name in self.__struct_fields__:
+            if name not in ("run", "registration", "energy", "incidents_open", "latest"):
+                out[name] = getattr(self, name)
+        out["metrics"] = sorted(self.latest)
+        out["latest"] = self.latest
+        out["incidents_open"] = sum(self.incidents_open.values())
+        out["incidents_open_by_severity"] = self.incidents_open
+        out["ledger"] = {"joules": self.joules, "by": [msgspec.to_builtins(line) for line in self.energy]}
+        return out
+
+
+def _told(registration: Registration) -> dict[str, Any]:
+    return {name: getattr(registration, name) for name in registration.__struct_fields__}
