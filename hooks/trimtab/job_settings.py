@@ -1,0 +1,108 @@
+"""What the environment says about how a job is watched; the arguments of `watch()` come first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from trimtab.identity import check_run_id
+
+MIB: Final = 2**20
+_SMALLEST_RING: Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How a job is watched. Every field has its environment variable, named in `from_environ`.
+
+    `url`: the collector, None to start an embedded one. `folder`: where the spool (and the embedded
+    collector's database) lives, None for the default. `run` and `attempt`: given by whatever restarts the
+    job. `ring_bytes` and `spool_bytes` bound what waits for the collector. `snapshot_every` (steps) and
+    `snapshot_keep` bound what a rollback can go back to. `close_seconds` bounds what is waited for at the
+    end.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    url: str | None = None
+    folder: Path | None = None
+    run: str | None = None
+    attempt: int | None = None
+    ring_bytes: int = 4 * MIB
+    spool_bytes: int = 256 * MIB
+    snapshot_every: int = 25
+    snapshot_keep: int = 4
+    close_seconds: float = 5.0
+    disabled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.url is not None:
+            check_url(self.url)
+        if self.run is not None:
+            check_run_id(self.run)
+        _at_least("TRIMTAB_RING_BYTES", self.ring_bytes, _SMALLEST_RING)
+        _at_least("TRIMTAB_SPOOL_BYTES", self.spool_bytes, MIB)
+        _at_least("TRIMTAB_SNAPSHOT_EVERY", self.snapshot_every, 1)
+        _at_least("TRIMTAB_SNAPSHOT_KEEP", self.snapshot_keep, 1)
+        _at_least("TRIMTAB_ATTEMPT", self.attempt or 0, 0)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], url: str | None = None) -> JobSettings:
+        """Read the `TRIMTAB_*` variables; `url`, if given, comes before the environment."""
+        folder = environ.get("TRIMTAB_DIR")
+        return cls(
+            url=url or environ.get("TRIMTAB_URL") or None,
+            folder=Path(folder).expanduser() if folder else None,
+            run=environ.get("TRIMTAB_RUN") or None,
+            attempt=_int_or_none(environ, "TRIMTAB_ATTEMPT"),
+            ring_bytes=_int(environ, "TRIMTAB_RING_BYTES", cls.ring_bytes),
+            spool_bytes=_int(environ, "TRIMTAB_SPOOL_BYTES", cls.spool_bytes),
+            snapshot_every=_int(environ, "TRIMTAB_SNAPSHOT_EVERY", cls.snapshot_every),
+            snapshot_keep=_int(environ, "TRIMTAB_SNAPSHOT_KEEP", cls.snapshot_keep),
+            disabled=environ.get("TRIMTAB_DISABLED", "").lower() in ("1", "true", "yes"),
+        )
+
+    def spool_root(self, environ: Mapping[str, str]) -> Path:
+        """Where the processes of this host keep what the collector has not confirmed yet."""
+        return self.data_folder(environ) / "spool"
+
+    def data_folder(self, environ: Mapping[str, str]) -> Path:
+        """`TRIMTAB_DIR`; else `./.trimtab` beside the embedded collector, else the user's state folder."""
+        if self.folder is not None:
+            return self.folder.absolute()
+        if self.url is None:
+            return Path.cwd() / ".trimtab"
+        state = environ.get("XDG_STATE_HOME")
+        return (Path(state) if state else Path.home() / ".local" / "state") / "trimtab"
+
+
+def check_url(url: str) -> str:
+    """Return the collector's address without a slash at its end, or raise ValueError with the remedy."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"url: {url!r}: give the collector's address, such as http://collector.example:8787")
+    return url.rstrip("/")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{name}: {value}: give {least} or more")
+
+
+def _int(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = _int_or_none(environ, name)
+    return default if value is None else value
+
+
+def _int_or_none(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name, "")
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}: {text!r}: give an integer") from None

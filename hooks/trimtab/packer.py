@@ -1,0 +1,99 @@
+"""Turns the ring's records into the rows and events of batches: a pure function of what the ring holds.
+
+The same records give the same batches, whoever packs them: the job's own thread, or the process that finds
+a dead job's ring. That is what makes it harmless to do twice.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from trimtab.records import EVENT_KIND, events_in, row_width, rows_in
+from trimtab.ring import Stretch, attempt_of, kind_of
+from trimtab.vocabulary import NOT_MEASURED, Batch, Device
+
+MAX_ROWS: Final = 16384
+"""Rows of one batch: below a megabyte with the standard metrics."""
+
+Event = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Part:
+    """Rows and events of one attempt, in the order of the ring; `end` is the position after the last of them.
+
+    `unnamed` counts rows whose set of metrics was never written down, which cannot be told apart any more.
+    """
+
+    attempt: int
+    end: int
+    step: array[int] = field(default_factory=lambda: array("q"))
+    time: array[float] = field(default_factory=lambda: array("d"))
+    metrics: dict[str, array[float]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    unnamed: int = 0
+
+    def add_rows(self, stretch: Stretch, names: tuple[str, ...]) -> None:
+        """Append rows; a column that one side lacks is filled with "not measured"."""
+        before = len(self.step)
+        steps, times, columns = rows_in(stretch, names)
+        self.step += steps
+        self.time += times
+        for name, column in zip(names, columns, strict=True):
+            self.metrics.setdefault(name, _not_measured(before)).extend(column)
+        for column in self.metrics.values():
+            column.extend(_not_measured(len(self.step) - len(column)))
+
+    def batch(
+        self, rank: int, seq: int, devices: Sequence[Device] = (), events: Iterable[Event] = ()
+    ) -> Batch:
+        """Build the batch; a metric that no row measured is left out."""
+        blank = _not_measured(len(self.step)).tobytes()
+        measured = {name: column for name, column in self.metrics.items() if column.tobytes() != blank}
+        everything = [*self.events, *events]
+        return Batch(rank, seq, self.attempt, self.step, self.time, measured, devices, everything)
+
+
+def parts(
+    stretches: Iterable[Stretch], names: Mapping[int, tuple[str, ...]], base_attempt: int
+) -> Iterator[Part]:
+    """Cut what the ring holds into parts of one attempt and at most about `MAX_ROWS` rows each.
+
+    The ring counts attempts from 0 in each process; `base_attempt` is the process's first.
+    """
+    part: Part | None = None
+    for stretch in stretches:
+        attempt = base_attempt + attempt_of(stretch.word)
+        if part is not None and (part.attempt != attempt or len(part.step) >= MAX_ROWS):
+            yield part
+            part = None
+        if part is None:
+            part = Part(attempt, stretch.end)
+        _add(part, stretch, names)
+        part.end = stretch.end
+    if part is not None:
+        yield part
+
+
+def _add(part: Part, stretch: Stretch, names: Mapping[int, tuple[str, ...]]) -> None:
+    kind = kind_of(stretch.word)
+    if kind == EVENT_KIND:
+        try:
+            part.events.extend(events_in(stretch))
+        except msgspec.DecodeError:
+            part.unnamed += 1
+        return
+    known = names.get(kind)
+    if known is None or len(known) != row_width(stretch):
+        part.unnamed += stretch.count
+    else:
+        part.add_rows(stretch, known)
+
+
+def _not_measured(rows: int) -> array[float]:
+    return array("d", [NOT_MEASURED]) * rows

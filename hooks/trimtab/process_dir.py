@@ -1,0 +1,156 @@
+"""What one process leaves on disk for whoever comes after it: one folder, held by a lock while it lives.
+
+<spool root>/<run>.r<rank>.<pid>.<hex>/
+    lock            held by flock while the process lives; the kernel frees it however the process dies
+    meta.jsonl      who it is; then each set of metric names, before the first row that needs it
+    ring            the last seconds (see ring.py)
+    spool-*.seg     batches that the collector has not confirmed yet (see spool.py)
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from trimtab.identity import RunIdentity
+
+LOCK: Final = "lock"
+META: Final = "meta.jsonl"
+RING: Final = "ring"
+REJECTED: Final = "rejected"
+_UNFINISHED: Final = ".new-"
+_UNFINISHED_SECONDS: Final = 60.0
+
+
+class ProcessDir:
+    """One process's folder, locked by this object until `release`."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self._lock: int | None = lock
+
+    @classmethod
+    def create(cls, root: Path, identity: RunIdentity) -> ProcessDir:
+        """Make and lock the folder of the calling process.
+
+        It is made under another name and renamed once it is locked, so that no one finds it without its
+        owner.
+
+        Raises:
+            OSError: the folder cannot be made or locked there.
+        """
+        name = f"{identity.run}.r{identity.rank}.{identity.pid}.{secrets.token_hex(3)}"
+        root.mkdir(parents=True, exist_ok=True)
+        unfinished = root / (_UNFINISHED + name)
+        unfinished.mkdir()
+        lock = os.open(unfinished / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unfinished.rename(root / name)
+        made = cls(root / name, lock)
+        made._append({"identity": identity})
+        return made
+
+    @classmethod
+    def take(cls, path: Path) -> ProcessDir | None:
+        """Lock the folder of a process that is dead; None: it lives, or another has taken the folder."""
+        try:
+            lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return None
+        if os.fstat(lock).st_nlink == 0:  # delivered and deleted by another between our open and our lock
+            os.close(lock)
+            return None
+        return cls(path, lock)
+
+    def define_set(self, kind: int, names: tuple[str, ...]) -> None:
+        """Write down the names of a set of metrics."""
+        self._append({"set": kind, "names": names})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        descriptor = os.open(self.path / META, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            text = b"\n" + msgspec.json.encode(line) + b"\n"  # a torn line before it must not spoil this one
+            if os.write(descriptor, text) != len(text):
+                raise OSError(errno.ENOSPC, "no room for a line", str(self.path / META))
+        finally:
+            os.close(descriptor)
+
+    def abandon(self) -> None:
+        """Close this process's copy of the lock without freeing it: in a child, whose parent holds it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def release(self) -> None:
+        """Free the lock: whoever looks next may deliver what is left."""
+        self.abandon()
+
+    def remove(self) -> None:
+        """Delete the folder, all of it being safe at the collector, and free the lock.
+
+        It is renamed first: a process killed in the middle leaves nothing that looks like a folder to deliver.
+        """
+        doomed = self.path.with_name(_UNFINISHED + self.path.name)
+        try:
+            self.path.rename(doomed)
+        except OSError:
+            doomed = self.path
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.release()
+
+
+def read_meta(path: Path) -> tuple[RunIdentity | None, dict[int, tuple[str, ...]]]:
+    """Read who a folder's process was, and its sets of metric names; a torn last line is left out."""
+    identity: RunIdentity | None = None
+    sets: dict[int, tuple[str, ...]] = {}
+    for line in _lines(path / META):
+        if "identity" in line:
+            identity = msgspec.convert(line["identity"], RunIdentity)
+        elif "set" in line:
+            sets[int(line["set"])] = tuple(line["names"])
+    return identity, sets
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return
+    for raw in text.split(b"\n"):
+        try:
+            line = msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            continue
+        if isinstance(line, dict):
+            yield line
+
+
+def folders(root: Path) -> list[Path]:
+    """List the folders of processes under a spool root, oldest first; clear away those never finished."""
+    found: list[tuple[float, Path]] = []
+    for path in root.iterdir() if root.is_dir() else ():
+        if path.name == REJECTED or not path.is_dir():
+            continue
+        try:
+            changed = path.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if not path.name.startswith("."):
+            found.append((changed, path))
+        elif path.name.startswith(_UNFINISHED) and time.time() - changed > _UNFINISHED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+    return [path for _, path in sorted(found)]

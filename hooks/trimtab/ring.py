@@ -1,0 +1,296 @@
+"""A ring of records in memory that outlives its process: one writer, one reader, no lock between them.
+
+The ring is a file mapped into memory, so what is in it survives the death of the process (not of the
+machine). The writer packs a record, then publishes it by moving `head`, one aligned store of 8 bytes: a
+record is either there in full or not at all. The reader moves `tail` once what it read is safe elsewhere.
+
+    file    header (one page), then `capacity` bytes
+    header  magic, version, capacity; head, tail and the few numbers in `Slot`
+    record  stamp u64 | word u64 | payload, a multiple of 8 bytes | stamp u64
+
+A position is a count of bytes since the ring was made; it never wraps, the place in the file does. A
+record's stamp is its own position, before and after: what a torn page or an older lap left behind does not
+match. The word holds the record's size, kind and attempt.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+PAGE: Final = 4096
+_MAGIC: Final = b"TRIMRING"
+_VERSION: Final = 1
+_PREAMBLE: Final = struct.Struct("=8sQQ")
+_FRONT: Final = struct.Struct("=QQ")
+FRAME_BYTES: Final = 24
+"""Stamp, word and stamp."""
+
+PAD: Final = 0
+"""The kind of record that fills the end of a lap."""
+
+MAX_KIND: Final = 2**16 - 1
+MAX_ATTEMPT: Final = 2**16 - 1
+_SIZE_MASK: Final = 2**32 - 1
+_FIRST_GUESS: Final = 16
+_LARGEST_STRETCH: Final = 4096
+
+REENTERED: Final = -2
+FULL: Final = -1
+
+
+class Slot(IntEnum):
+    """Where in the header each number stands, in units of 8 bytes."""
+
+    HEAD = 8
+    TAIL = 16
+    ATTEMPT = 17
+    """The attempt of the newest batch that was packed from the ring."""
+    NEXT_SEQ = 18
+    """The seq of the next batch of that attempt."""
+    ENDED = 19
+    """1 once the run's end has been told."""
+    DROPPED = 24
+    """Records that found no room."""
+    DROPPED_TOLD = 25
+
+
+def word_of(size: int, kind: int, attempt: int) -> int:
+    """Pack a record's size in bytes, kind and attempt in one number."""
+    return size | kind << 32 | attempt << 48
+
+
+def kind_of(word: int) -> int:
+    """Return the kind of record that a word tells."""
+    return word >> 32 & MAX_KIND
+
+
+def attempt_of(word: int) -> int:
+    """Return the attempt that a word tells."""
+    return word >> 48
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Records of the same size, kind and attempt that follow each other: `count` of them in `data`.
+
+    `end` is the position after the last one.
+    """
+
+    word: int
+    count: int
+    end: int
+    data: bytes
+
+
+class RingError(ValueError):
+    """A file that is no ring, or not one of this version."""
+
+
+class Ring:
+    """The mapped memory and the numbers in its header; see the module for the layout."""
+
+    def __init__(self, memory: mmap.mmap, capacity: int) -> None:
+        self.memory = memory
+        self.capacity = capacity
+        self._header = memoryview(memory)[:PAGE].cast("Q")
+
+    @classmethod
+    def create(cls, path: Path, capacity: int) -> Ring:
+        """Make a ring file; its blocks are reserved, so that a full disk cannot kill the job later.
+
+        Raises:
+            OSError: there is no room, or the file system cannot map files.
+        """
+        capacity = _whole_pages(capacity)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, PAGE + capacity)
+            memory = mmap.mmap(descriptor, PAGE + capacity)
+        finally:
+            os.close(descriptor)
+        return cls._new(memory, capacity)
+
+    @classmethod
+    def anonymous(cls, capacity: int) -> Ring:
+        """Make a ring that dies with the process, for where no file can be had."""
+        capacity = _whole_pages(capacity)
+        return cls._new(mmap.mmap(-1, PAGE + capacity), capacity)
+
+    @classmethod
+    def _new(cls, memory: mmap.mmap, capacity: int) -> Ring:
+        for page in range(0, PAGE + capacity, PAGE):
+            memory[page] = 0  # touch each page now: the first lap takes no page fault in the training thread
+        _PREAMBLE.pack_into(memory, 0, _MAGIC, _VERSION, capacity)
+        return cls(memory, capacity)
+
+    @classmethod
+    def open(cls, path: Path) -> Ring:
+        """Map the ring that another process left behind.
+
+        Raises:
+            RingError: the file is no ring of this version.
+        """
+        with path.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size < 2 * PAGE:
+                raise RingError(f"{path}: {size} bytes: not a ring file of Trimtab")
+            memory = mmap.mmap(file.fileno(), 0)
+        magic, version, capacity = _PREAMBLE.unpack_from(memory, 0)
+        if magic != _MAGIC or version != _VERSION or PAGE + capacity != size or capacity % PAGE:
+            raise RingError(f"{path}: not a ring file of this version of Trimtab, or a damaged one")
+        return cls(memory, capacity)
+
+    def __getitem__(self, slot: Slot) -> int:
+        return self._header[slot]
+
+    def __setitem__(self, slot: Slot, value: int) -> None:
+        self._header[slot] = value
+
+    def slot(self, slot: Slot) -> memoryview:
+        """Return a view of one number of the header; storing through it is atomic."""
+        return self._header[slot : slot + 1]
+
+    def close(self) -> None:
+        """Unmap the memory; only once no writer and no reader is left."""
+        self._header.release()
+        self.memory.close()
+
+
+def _whole_pages(capacity: int) -> int:
+    return max(PAGE, -(-capacity // PAGE) * PAGE)
+
+
+class RingWriter:
+    """The writing end: `reserve` room, pack the record there, `publish` it.
+
+    `head` is the position of the record being written, the stamp that it must carry at both ends. `wake` is
+    called when the reader falls behind. All calls come from one thread at a time.
+    """
+
+    __slots__ = ("_base", "_busy", "_head_slot", "_ring", "_safe", "_wake", "head", "memory")
+
+    def __init__(self, ring: Ring, wake: Callable[[], None]) -> None:
+        self._ring = ring
+        self._wake = wake
+        self._head_slot = ring.slot(Slot.HEAD)
+        self.memory = ring.memory
+        self.head: int = ring[Slot.HEAD]
+        self._safe = 0
+        self._base = 0
+        self._busy = False
+
+    def reserve(self, size: int) -> int:
+        """Return the place in `memory` for a record of `size` bytes (a multiple of 8).
+
+        FULL: there is no room; the drop is counted. REENTERED: a signal handler interrupted a write of its
+        own thread, which must be left to finish.
+        """
+        if self._busy:
+            return REENTERED
+        self._busy = True
+        if self.head + size > self._safe and not self._make_room(size):
+            self._busy = False
+            return FULL
+        return self.head + self._base
+
+    def publish(self, size: int) -> None:
+        """Make the record that was packed in the place reserved last visible to the reader."""
+        self.head = self._head_slot[0] = self.head + size
+        self._busy = False
+
+    def abandon(self) -> None:
+        """Forget what was reserved and not published."""
+        self._busy = False
+
+    def _make_room(self, size: int) -> bool:
+        """Look at the tail, which `reserve` does once a quarter lap; turn the lap over where it must be."""
+        ring = self._ring
+        left = ring.capacity - self.head % ring.capacity
+        skip = left if size > left else 0
+        free = ring.capacity - (self.head - ring[Slot.TAIL])
+        if free < ring.capacity // 2:
+            self._wake()
+        if skip + size > free:
+            ring[Slot.DROPPED] += 1
+            self._safe = 0
+            return False
+        if skip >= FRAME_BYTES:
+            _FRONT.pack_into(ring.memory, PAGE + ring.capacity - left, self.head, word_of(skip, PAD, 0))
+        self.head += skip
+        self._base = PAGE + self.head % ring.capacity - self.head
+        lap_end = self.head + ring.capacity - self.head % ring.capacity
+        self._safe = min(lap_end, self.head + free - skip, self.head + max(size, ring.capacity // 4))
+        return True
+
+
+class RingReader:
+    """The reading end; `stretches` does not move the tail, `advance` does."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._guess = _FIRST_GUESS
+
+    @property
+    def tail(self) -> int:
+        """The position up to which all is safe elsewhere."""
+        return self._ring[Slot.TAIL]
+
+    def advance(self, position: int) -> None:
+        """Give the room before `position` back to the writer."""
+        self._ring[Slot.TAIL] = position
+
+    def stretches(self, start: int) -> Iterator[Stretch]:
+        """Yield what was published from the position `start` on; end early at a torn record."""
+        head = self._ring[Slot.HEAD]
+        position = start
+        while position < head:
+            left = self._ring.capacity - position % self._ring.capacity
+            if left < FRAME_BYTES:
+                position += left
+                continue
+            stamp, word = _FRONT.unpack_from(self._ring.memory, self._place(position))
+            size = word & _SIZE_MASK
+            if stamp != position or size < FRAME_BYTES or size % 8 or size > min(left, head - position):
+                return
+            if kind_of(word) != PAD:
+                stretch = self._stretch(position, word, min(left, head - position) // size)
+                if stretch is None:
+                    return
+                yield stretch
+                size = stretch.end - position
+            position += size
+
+    def _stretch(self, position: int, word: int, most: int) -> Stretch | None:
+        """Take as many records with this word as follow each other, comparing whole columns at a time."""
+        size = word & _SIZE_MASK
+        tried = min(most, self._guess)
+        place = self._place(position)
+        data = self._ring.memory[place : place + tried * size]
+        count = _intact(array("Q", data), word, range(position, position + tried * size, size), size // 8)
+        self._guess = min(self._guess * 4, _LARGEST_STRETCH) if count == tried else _FIRST_GUESS
+        if count == 0:
+            return None
+        return Stretch(word, count, position + count * size, data[: count * size])
+
+    def _place(self, position: int) -> int:
+        return PAGE + position % self._ring.capacity
+
+
+def _intact(numbers: array[int], word: int, positions: range, stride: int) -> int:
+    """Count the leading records that carry this word and, at both ends, their own position."""
+    words, fronts, backs = numbers[1::stride], numbers[::stride], numbers[stride - 1 :: stride]
+    stamps = array("Q", positions)
+    if fronts == backs == stamps and words == array("Q", [word]) * len(stamps):
+        return len(stamps)
+    for i, stamp in enumerate(stamps):
+        if not (words[i] == word and fronts[i] == backs[i] == stamp):
+            return i
+    raise AssertionError("columns differ in no row")
