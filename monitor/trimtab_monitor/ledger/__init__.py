@@ -1,1 +1,7 @@
-"""TODO."""
+"""The energy ledger: readings in, joules by device and method out; carbon and cost when read."""
+
+from trimtab_monitor.ledger.ledger import EnergyLedger, Row, Totals
+from trimtab_monitor.ledger.pricing import priced
+from trimtab_monitor.ledger.settings import EnergySettings
+
+__all__ = ["EnergyLedger", "EnergySettings", "Row", "Totals", "priced"]

@@ -1,0 +1,94 @@
+"""One raw reading of a device, and how a column of them is taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Final
+
+from trimtab import wire
+from trimtab_monitor.ledger.power import believed
+from trimtab_monitor.ledger.units import micros
+
+POWER_METHODS: Final = frozenset(("power_average", "power_instant", "model", "constant"))
+LATEST_S: Final = 100_000_000_000
+"""Beyond this (the year 5138) a time is an error, and microseconds would outgrow 64 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Power and energy counter of a device at one moment; None is not measured, or not believed."""
+
+    time_us: int
+    power_w: float | None = None
+    counter: int | None = None
+
+    @property
+    def has_value(self) -> bool:
+        """Whether it says anything about energy."""
+        return self.power_w is not None or self.counter is not None
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to the readings of a device, so that nothing is left out in silence.
+
+    `readings` came in; `late` lay in time already counted (twice sent, out of order, clock set back) and
+    `rejected` were nonsense: both were left out. `missing` had no value where others had. A `jump` is an hour
+    or more without a reading, of which nothing is said.
+    """
+
+    readings: int = 0
+    late: int = 0
+    rejected: int = 0
+    missing: int = 0
+    wraps: int = 0
+    resets: int = 0
+    ambiguous_wraps: int = 0
+    jumps: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another device's counts to these."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+
+def uses_counter(device: wire.Device) -> bool:
+    """Whether the device's energy is to be read off its counter."""
+    return (
+        device.energy_counter is not None
+        and device.counter_unit_j is not None
+        and device.method not in POWER_METHODS
+    )
+
+
+def power_method(device: wire.Device) -> str:
+    """How its power is to be integrated, where there is no counter.
+
+    Power beside a counter is taken as instantaneous, a method never heard of as a model: the lesser claim.
+    """
+    if device.method in POWER_METHODS:
+        return device.method
+    return "power_instant" if device.method == "counter" or uses_counter(device) else "model"
+
+
+def readings(device: wire.Device, counts: Counts) -> Iterator[Reading]:
+    """Its rows in order, nonsense taken out and counted."""
+    counters = device.energy_counter if uses_counter(device) else None
+    for row, time in enumerate(device.time):
+        counts.readings += 1
+        if not 0 <= time <= LATEST_S:
+            counts.rejected += 1
+            continue
+        power_w = _power(device, row, counts)
+        counter = None if counters is None or counters[row] == wire.NO_COUNTER else counters[row]
+        yield Reading(micros(time), power_w, counter)
+
+
+def _power(device: wire.Device, row: int, counts: Counts) -> float | None:
+    if device.power_w is None or not wire.is_measured(device.power_w[row]):
+        return None
+    util = device.util[row] if device.util is not None else None
+    power_w = believed(device.power_w[row], device.component, util)
+    counts.rejected += power_w is None
+    return power_w
