@@ -1,7 +1,7 @@
 """The command line: one file a command, wired in one visible list.
 
-Exit codes: 0 done, 1 it failed, 2 the arguments or the input are wrong. A message on standard error says what,
-where and what to do.
+Exit codes: 0 done, 1 it failed, 2 the arguments or the input are wrong. A message on standard error says
+what, where and what to do.
 """
 
 from __future__ import annotations

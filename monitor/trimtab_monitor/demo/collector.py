@@ -29,7 +29,9 @@ class CollectorView:
         """
         answer = self._http.request("GET", self.url + path)
         if answer.status != 200:
-            raise RuntimeError(f"{self.url}{path}: the collector answered {answer.status}: {answer.data[:200]!r}")
+            raise RuntimeError(
+                f"{self.url}{path}: the collector answered {answer.status}: {answer.data[:200]!r}"
+            )
         return json.loads(answer.data)
 
     def incidents(self, run: str) -> list[dict[str, Any]]:

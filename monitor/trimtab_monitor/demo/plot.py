@@ -67,8 +67,8 @@ def _mark_rollbacks(axes: object, watched: RunOutcome) -> None:
     points = [(index, loss[index]) for index, _ in watched.course.went_back]
     if not points:
         return
-    axes.scatter(
-        *zip(*points, strict=True), marker="v", s=46, color="#2b8a3e", zorder=5, label="rolled back"
-    )
+    axes.scatter(*zip(*points, strict=True), marker="v", s=46, color="#2b8a3e", zorder=5, label="rolled back")
     for (index, value), (_, to_step) in zip(points[:1], watched.course.went_back[:1], strict=True):
-        axes.annotate(f"back to step {to_step}", (index, value), (8, 4), textcoords="offset points", fontsize=8)
+        axes.annotate(
+            f"back to step {to_step}", (index, value), (8, 4), textcoords="offset points", fontsize=8
+        )

@@ -74,7 +74,12 @@ def play(plan: Plan, corpus: Corpus, tell: Tell) -> Story:
 def _unwatched_run(plan: Plan, corpus: Corpus, faults: tuple[Fault, ...], tell: Tell) -> RunOutcome:
     started = time.monotonic()
     course = train(
-        plan, make_job(plan), corpus, Unwatched(), faults, lambda so_far: tell("unwatched", so_far, None, None)
+        plan,
+        make_job(plan),
+        corpus,
+        Unwatched(),
+        faults,
+        lambda so_far: tell("unwatched", so_far, None, None),
     )
     return RunOutcome("unwatched", course, time.monotonic() - started)
 
@@ -86,9 +91,7 @@ def _watched_run(
     job = make_job(plan)
     with _watch(name, plan, job, rollback) as watch:
         view = CollectorView(watch.url)
-        course = train(
-            plan, job, corpus, watch, faults, lambda so_far: tell(name, so_far, view, watch.run)
-        )
+        course = train(plan, job, corpus, watch, faults, lambda so_far: tell(name, so_far, view, watch.run))
     outcome = RunOutcome(name, course, time.monotonic() - started, run=watch.run)
     view.wait_until_finished(watch.run)
     outcome.incidents = view.incidents(watch.run)

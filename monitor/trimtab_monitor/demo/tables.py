@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from trimtab_monitor.demo.bill import Bill
 from trimtab_monitor.demo.story import RunOutcome, Story
 
 
-def as_json(story: Story) -> dict[str, Any]:
+def as_json(story: Story, bill: Bill) -> dict[str, Any]:
     """Return the result in the shape that the command line promises."""
-    bill = story.watched.ledger
     return {
         "runs": [
             {
@@ -34,24 +35,33 @@ def as_json(story: Story) -> dict[str, Any]:
             }
             for each in story.faults
         ],
-        "energy": bill["energy"],
-        "emissions_g": bill["emissions_g"],
-        "lost_work": bill["lost_work"],
-        "cost": bill["cost"],
-        "assumptions": bill["assumptions"],
+        "energy": bill.energy,
+        "emissions_g": bill.emissions_g,
+        "lost_work": bill.lost_work,
+        "assumptions": bill.assumptions,
     }
 
 
-def show(console: Console, story: Story) -> None:
+def show(console: Console, story: Story, bill: Bill) -> None:
     """Print the three runs, the two faults, and the watched run's bill."""
     console.print(_runs(story))
     console.print(_faults(story))
-    console.print(_bill(story))
+    console.print(_costs(story, bill))
+    for assumption in bill.assumptions:
+        console.print(f"[dim]- {escape(assumption)}[/dim]")
 
 
 def _runs(story: Story) -> Table:
     table = Table(title="Three runs from one seed", title_justify="left")
-    for heading in ("run", "final evaluation loss", "against clean", "steps", "incidents", "rollbacks", "steps lost"):
+    for heading in (
+        "run",
+        "final eval loss",
+        "against clean",
+        "steps",
+        "incidents",
+        "rollbacks",
+        "steps lost",
+    ):
         table.add_column(heading, justify="left" if heading == "run" else "right")
     clean = story.runs[0].course.final_eval_loss
     for run in story.runs:
@@ -84,3 +94,28 @@ def _faults(story: Story) -> Table:
             "not rolled back" if each.rolled_back_to is None else str(each.rolled_back_to),
         )
     return table
+
+
+def _costs(story: Story, bill: Bill) -> Table:
+    table = Table(title="What the watched run cost", title_justify="left")
+    table.add_column("what")
+    table.add_column("how much", justify="right")
+    table.add_column("how it is known")
+    table.add_row("time", f"{story.watched.seconds:.1f} s", "clock")
+    for row in bill.energy["by"]:
+        table.add_row(
+            f"energy, {row['component']}", _joules(row["joules"]), f"{row['method']}: {row['device']}"
+        )
+    location = bill.emissions_g["location"]
+    table.add_row("carbon", "unknown" if location is None else f"{location:.3f} gCO2e", "location-based")
+    lost = bill.lost_work
+    table.add_row(
+        "of it lost to rollbacks",
+        _joules(lost["joules"]),
+        f"{lost['steps']} steps, {lost['seconds']:.1f} s",
+    )
+    return table
+
+
+def _joules(joules: float | None) -> str:
+    return "unknown" if joules is None else f"{joules:,.0f} J"
