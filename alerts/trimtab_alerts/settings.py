@@ -59,9 +59,7 @@ class WebhookSettings(DestinationSettings):
     secret_file: Path | None = Field(
         default=None, description="A file that holds the key, instead of `secret`."
     )
-    timeout_seconds: float = Field(
-        default=10.0, gt=0, le=60, description="How long one send may take, in seconds."
-    )
+    timeout_s: float = Field(default=10.0, gt=0, le=60, description="How long one send may take, in seconds.")
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -89,9 +87,7 @@ class PagerDutySettings(DestinationSettings):
         pattern=r"^https?://",
         description="Where events go. In the EU service region: https://events.eu.pagerduty.com/v2/enqueue",
     )
-    timeout_seconds: float = Field(
-        default=10.0, gt=0, le=60, description="How long one send may take, in seconds."
-    )
+    timeout_s: float = Field(default=10.0, gt=0, le=60, description="How long one send may take, in seconds.")
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -108,15 +104,10 @@ class AlertSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    external_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://",
-        description="The URL at which people reach the collector, for the links in alerts; none: no links.",
-    )
     console: ConsoleSettings = Field(default=ConsoleSettings(), description="The collector's standard error.")
     webhooks: tuple[WebhookSettings, ...] = Field(default=(), description="Any number of webhooks.")
     pagerduty: PagerDutySettings | None = Field(default=None, description="PagerDuty; none: nobody is paged.")
-    give_up_after_seconds: float = Field(
+    give_up_after_s: float = Field(
         default=86_400.0,
         gt=0,
         description="When a delivery that keeps failing is given up, in seconds since its alert.",

@@ -16,11 +16,11 @@ def rfc3339(time: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def run_page(external_url: str | None, run: str) -> str | None:
+def run_page(public_url: str | None, run: str) -> str | None:
     """The URL of a run's page, or none where people have no way to the collector."""
-    if external_url is None:
+    if public_url is None:
         return None
-    return f"{external_url.rstrip('/')}/?run={quote(run, safe='')}"
+    return f"{public_url.rstrip('/')}/?run={quote(run, safe='')}"
 
 
 def shorten(text: str, most: int) -> str:

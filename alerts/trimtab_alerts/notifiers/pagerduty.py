@@ -37,10 +37,10 @@ _EVENT_ACTIONS: Final[dict[Action, str]] = {
 class PagerDutyNotifier:
     """Sends each transition of an alert as one event."""
 
-    def __init__(self, settings: PagerDutySettings, external_url: str | None = None) -> None:
+    def __init__(self, settings: PagerDutySettings, public_url: str | None = None) -> None:
         self._settings = settings
-        self._external_url = external_url
-        self._poster = Poster(settings.timeout_seconds)
+        self._public_url = public_url
+        self._poster = Poster(settings.timeout_s)
 
     def notify(self, delivery: Delivery) -> Outcome:
         """Send the event."""
@@ -51,7 +51,7 @@ class PagerDutyNotifier:
             return Permanent(f"the delivery holds no alert: {error}")
         except SecretUnreadable as error:
             return Retry(str(error))
-        event = render(delivery.action, alert, key, self._external_url)
+        event = render(delivery.action, alert, key, self._public_url)
         return self._poster.post(self._settings.url, encode(event), (key,))
 
 
@@ -60,7 +60,7 @@ def rate_limit() -> TokenBucket:
     return TokenBucket(per_minute=100, burst=20)
 
 
-def render(action: Action, alert: Alert, routing_key: str, external_url: str | None) -> dict[str, Any]:
+def render(action: Action, alert: Alert, routing_key: str, public_url: str | None) -> dict[str, Any]:
     """The event. To acknowledge or resolve takes the two keys and the action alone."""
     event: dict[str, Any] = {
         "routing_key": routing_key,
@@ -70,7 +70,7 @@ def render(action: Action, alert: Alert, routing_key: str, external_url: str | N
     if event["event_action"] != "trigger":
         return event
     event |= {"payload": _payload(alert), "client": "Trimtab"}
-    page = run_page(external_url, alert.run)
+    page = run_page(public_url, alert.run)
     if page is not None:
         event |= {"client_url": page, "links": [{"href": page, "text": f"Run {alert.run}"}]}
     return event

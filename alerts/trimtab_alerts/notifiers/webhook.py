@@ -30,10 +30,10 @@ _NOT_ENDED: Final = "0001-01-01T00:00:00Z"
 class WebhookNotifier:
     """Posts each alert to one URL."""
 
-    def __init__(self, settings: WebhookSettings, external_url: str | None = None) -> None:
+    def __init__(self, settings: WebhookSettings, public_url: str | None = None) -> None:
         self._settings = settings
-        self._external_url = external_url
-        self._poster = Poster(settings.timeout_seconds)
+        self._public_url = public_url
+        self._poster = Poster(settings.timeout_s)
 
     def notify(self, delivery: Delivery) -> Outcome:
         """Post the alert."""
@@ -45,7 +45,7 @@ class WebhookNotifier:
             return Permanent(f"the delivery holds no alert: {error}")
         except SecretUnreadable as error:
             return Retry(str(error))
-        body = json.dumps(render(alert, self._settings.name, self._external_url)).encode()
+        body = json.dumps(render(alert, self._settings.name, self._public_url)).encode()
         headers = {IDEMPOTENCY_HEADER: delivery.id}
         if secret is not None:
             headers[SIGNATURE_HEADER] = signature(body, secret)
@@ -62,7 +62,7 @@ def signature(body: bytes, secret: str) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def render(alert: Alert, receiver: str, external_url: str | None) -> dict[str, Any]:
+def render(alert: Alert, receiver: str, public_url: str | None) -> dict[str, Any]:
     """The body: a group of one alert."""
     status = "resolved" if alert.state == "resolved" else "firing"
     group = {"incident": alert.incident, "run": alert.run}
@@ -70,24 +70,24 @@ def render(alert: Alert, receiver: str, external_url: str | None) -> dict[str, A
     return {
         "receiver": receiver,
         "status": status,
-        "alerts": [_one(alert, status, external_url)],
+        "alerts": [_one(alert, status, public_url)],
         "groupLabels": group,
         "commonLabels": alert.labels,
         "commonAnnotations": alert.annotations,
-        "externalURL": external_url or "",
+        "externalURL": public_url or "",
         "version": "4",
         "groupKey": f"{{}}:{{{group_key}}}",
         "truncatedAlerts": 0,
     }
 
 
-def _one(alert: Alert, status: str, external_url: str | None) -> dict[str, Any]:
+def _one(alert: Alert, status: str, public_url: str | None) -> dict[str, Any]:
     return {
         "status": status,
         "labels": alert.labels,
         "annotations": alert.annotations,
         "startsAt": rfc3339(alert.starts_at),
         "endsAt": _NOT_ENDED if alert.ends_at is None else rfc3339(alert.ends_at),
-        "generatorURL": run_page(external_url, alert.run) or "",
+        "generatorURL": run_page(public_url, alert.run) or "",
         "fingerprint": alert.id[:16],
     }

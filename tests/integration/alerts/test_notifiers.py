@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from trimtab_alerts.assembly import channels
 from trimtab_alerts.dispatcher import Dispatcher
-from trimtab_alerts.notifiers import ConsoleNotifier, PagerDutyNotifier, WebhookNotifier, channels
+from trimtab_alerts.notifiers import ConsoleNotifier, PagerDutyNotifier, WebhookNotifier
 from trimtab_alerts.outbox import InMemoryOutbox
 from trimtab_alerts.outcome import Notifier, Ok, Outcome, Permanent, Retry
 from trimtab_alerts.settings import AlertSettings, PagerDutySettings, WebhookSettings
@@ -29,16 +30,14 @@ SECRETS = (ROUTING_KEY, HMAC_KEY, "t0ken", "s3cret")
 Make = Callable[..., Notifier]
 
 
-def webhook(url: str, timeout_seconds: float = 10.0) -> WebhookNotifier:
+def webhook(url: str, timeout_s: float = 10.0) -> WebhookNotifier:
     return WebhookNotifier(
-        WebhookSettings(
-            name="ops", url=SecretStr(url), secret=SecretStr(HMAC_KEY), timeout_seconds=timeout_seconds
-        )
+        WebhookSettings(name="ops", url=SecretStr(url), secret=SecretStr(HMAC_KEY), timeout_s=timeout_s)
     )
 
 
-def pagerduty(url: str, timeout_seconds: float = 10.0) -> PagerDutyNotifier:
-    settings = PagerDutySettings(url=url, routing_key=SecretStr(ROUTING_KEY), timeout_seconds=timeout_seconds)
+def pagerduty(url: str, timeout_s: float = 10.0) -> PagerDutyNotifier:
+    settings = PagerDutySettings(url=url, routing_key=SecretStr(ROUTING_KEY), timeout_s=timeout_s)
     return PagerDutyNotifier(settings)
 
 
