@@ -17,6 +17,7 @@ DestinationName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,6
 
 CONSOLE = "console"
 PAGERDUTY = "pagerduty"
+ROUTING_KEY_CHARS = 32
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 
 
@@ -92,7 +93,7 @@ class PagerDutySettings(DestinationSettings):
     @model_validator(mode="after")
     def _one_key(self) -> Self:
         _exactly_one("routing_key", self.routing_key, self.routing_key_file)
-        if self.routing_key is not None and len(self.routing_key.get_secret_value()) != 32:
+        if self.routing_key is not None and len(self.routing_key.get_secret_value()) != ROUTING_KEY_CHARS:
             raise ValueError(
                 "routing_key must have 32 characters: copy the key of an Events API v2 integration"
             )
