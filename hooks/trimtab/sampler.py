@@ -1,0 +1,141 @@
+"""Reads the sensors of a host, once a second, in one process of a run.
+
+All ranks of a run on a host have a sampler; each sensor is read by the one that holds its lock, and by
+another if that one dies. Two runs on a host read the same devices, each for itself: energy is added up by
+run, and what two runs share is not divided between them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from trimtab import identity
+from trimtab.guard import Guard
+from trimtab.host_lock import HostLock
+from trimtab.readings import Readings
+from trimtab.sensors import Sensor, SensorError, find_sensors
+from trimtab.sensors.reading import TellOnce
+from trimtab.vocabulary import Device
+
+PERIOD_S: Final = 1.0
+RETRY_S: Final = 5.0
+"""How often a process that does not read a sensor looks whether its reader has died."""
+_STOP_S: Final = 1.0
+
+
+class Sampler:
+    """Reads every sensor in a thread of its own, so that a slow one delays no other.
+
+    `find` looks for the sensors, in the background; the first readings come at once. `lock_folder` is the
+    system's folder for temporary files unless given: all processes of a host that share it read a device
+    once.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        find: Callable[[], Sequence[Sensor]] = find_sensors,
+        *,
+        guard: Guard | None = None,
+        lock_folder: Path | None = None,
+        period_s: float = PERIOD_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        boot_id = identity.boot_id()
+        self._find = find
+        self._guard = guard or Guard()
+        self._lock_prefix = f"trimtab-{boot_id}-{run}"
+        self._lock_folder = lock_folder or Path(tempfile.gettempdir())
+        self._period_s = period_s
+        self._retry_s = retry_s
+        self._readings = Readings(identity.host_name(), boot_id)
+        self._tell = TellOnce()
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def dropped(self) -> int:
+        """How many readings were dropped because nobody drained them."""
+        return self._readings.dropped
+
+    def start(self) -> None:
+        """Begin to read; returns at once."""
+        self._spawn("sensors", self._begin)
+
+    def drain(self) -> list[Device]:
+        """Return the readings since the last call, one entry a device."""
+        return self._readings.drain()
+
+    def stop(self) -> None:
+        """Take one last reading of each sensor and end, within a second; `drain` returns it after."""
+        self._stopped.set()
+        deadline = time.monotonic() + _STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(
+            target=self._shielded, args=(name, work), name=f"trimtab-{name}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _shielded(self, name: str, work: Callable[[], None]) -> None:
+        with self._guard.shield(f"sampler: {name}"):
+            work()
+
+    def _begin(self) -> None:
+        for sensor in self._find():
+            self._spawn(sensor.name, functools.partial(self._follow, sensor))
+
+    def _follow(self, sensor: Sensor) -> None:
+        """Read a sensor for as long as this process has its lock, and wait for the lock until then."""
+        lock = HostLock(self._lock_folder / f"{self._lock_prefix}-{sensor.scope}.lock")
+        while not lock.take():
+            if self._stopped.wait(self._retry_s):
+                return
+        try:
+            self._read_on(sensor)
+        finally:
+            lock.free()
+
+    def _read_on(self, sensor: Sensor) -> None:
+        """Read now, once in every period, and once more when stopped."""
+        draw = random.Random() if sensor.draw_times else None  # noqa: S311  (no secret; not the job's generator)
+        start = time.monotonic()
+        last = False
+        while not last:
+            last = self._stopped.is_set()
+            self._read(sensor)
+            share = draw.random() if draw else 0.0
+            now = time.monotonic()
+            self._stopped.wait(0 if last else next_due(start, now, self._period_s, share) - now)
+
+    def _read(self, sensor: Sensor) -> None:
+        with self._guard.shield(f"sensor {sensor.name}"):
+            try:
+                self._readings.add(sensor.read())
+            except SensorError as error:
+                self._tell(sensor.name, str(error))
+
+
+def next_due(start: float, now: float, period_s: float, share: float) -> float:
+    """Return when to read next: in the first period that begins after `now`, after `share` of it (0 to 1).
+
+    Periods are counted from `start`, so that readings do not drift; those that a slow reading missed are
+    left out.
+
+    >>> next_due(start=100.0, now=100.2, period_s=1.0, share=0.0)
+    101.0
+    >>> next_due(start=100.0, now=103.7, period_s=1.0, share=0.5)
+    104.5
+    """
+    return start + (math.floor((now - start) / period_s) + 1 + share) * period_s

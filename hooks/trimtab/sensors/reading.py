@@ -1,0 +1,109 @@
+"""What a sensor is, and what it says: raw readings, whose arithmetic is left to the ledger."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from trimtab.vocabulary import Component
+
+LOG = logging.getLogger("trimtab")
+
+
+class SensorError(RuntimeError):
+    """A sensor cannot be read; says which, why, and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What is fixed about a measured device.
+
+    `method` says how its energy is known (counter, power_average, power_instant, model). A count of its
+    energy counter is `counter_unit_j` joules; the counter wraps at `counter_range` counts (None: never).
+    """
+
+    uuid: str
+    component: Component
+    name: str
+    method: str
+    counter_unit_j: float | None = None
+    counter_range: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of a device at `time`, Unix seconds; None is what it does not say.
+
+    `util` is 0 to 1, `temp_c` degrees Celsius.
+    """
+
+    device: DeviceInfo
+    time: float
+    power_w: float | None = None
+    energy_counter: int | None = None
+    util: float | None = None
+    mem_used_bytes: float | None = None
+    temp_c: float | None = None
+
+
+class Sensor(Protocol):
+    """One source of readings, of one or more devices.
+
+    `scope` names the devices: two sensors of one scope would read the same ones. `draw_times` asks for
+    reading times drawn at random within each period: a momentary power read at fixed times falls on the
+    same part of every training step.
+    """
+
+    name: str
+    scope: str
+    draw_times: bool
+
+    def read(self) -> list[Reading]:
+        """Read every device once.
+
+        Raises:
+            SensorError: none of them could be read.
+        """
+
+
+class NoSensor:
+    """Stands in for hardware that is absent or unreadable: reads nothing."""
+
+    scope = ""
+    draw_times = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def read(self) -> list[Reading]:
+        """Return nothing."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was found of a kind of sensor: the sensor, its devices, and what stands in the way."""
+
+    sensor: Sensor
+    devices: tuple[DeviceInfo, ...] = ()
+    problem: str | None = None
+    remedy: str | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self.devices)
+
+
+@dataclass(slots=True)
+class TellOnce:
+    """Logs each thing once, by its name."""
+
+    told: set[str] = field(default_factory=set)
+
+    def __call__(self, name: str, message: str) -> None:
+        """Log a message unless one of this name was logged before."""
+        if name not in self.told:
+            self.told.add(name)
+            LOG.warning("trimtab: %s: %s", name, message)
