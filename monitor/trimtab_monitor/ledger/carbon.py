@@ -41,8 +41,8 @@ class PlaceError(ValueError):
 class Intensity:
     """Grams of CO2e per kWh of electricity at a place in a year, and where the value is from.
 
-    `quality` is ok, derived (a cloud region that takes its country's or state's value, `derived_from`), stale,
-    or suspect_zero. `key` is unique and can be given as a place.
+    `quality` is ok, derived (a cloud region that takes the value of its country or state, `derived_from`),
+    stale, or suspect_zero. `key` is unique and can be given as a place.
     """
 
     key: str

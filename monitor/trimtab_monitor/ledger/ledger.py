@@ -14,7 +14,7 @@ from typing import Any
 from trimtab import wire
 from trimtab_monitor.ledger.curve import EnergyCurve
 from trimtab_monitor.ledger.lost_work import LostIntervals
-from trimtab_monitor.ledger.reading import LATEST_S, Counts, readings
+from trimtab_monitor.ledger.reading import LATEST_S, Counts, is_node_meter, readings
 from trimtab_monitor.ledger.stream import Stream, Tally
 from trimtab_monitor.ledger.units import HOUR_US, MICRO, Piece, micros
 
@@ -23,8 +23,7 @@ from trimtab_monitor.ledger.units import HOUR_US, MICRO, Piece, micros
 class Row:
     """Energy of one device by one method.
 
-    `summed` is False for a meter of the whole node (psys, a power supply) where the node's parts are measured
-    too: it covers the same energy again.
+    `summed` is False for a meter of a whole node where the node's parts are measured too.
     """
 
     host: str
@@ -113,8 +112,7 @@ class Scope:
 class EnergyLedger:
     """The energy of one run, by device and method. Built empty; everything else by folding.
 
-    `nodes` holds meters of whole nodes (component `host`), which count only where no part of a node is
-    measured.
+    `nodes` holds meters of whole nodes, which count only in a run that has no part of a node measured.
     """
 
     streams: dict[str, Stream] = field(default_factory=dict)
@@ -135,9 +133,8 @@ class EnergyLedger:
             return
         stream = self._stream(device)
         stream.describe(device)
-        scope = self._scope(stream)
         for reading in readings(device, stream.counts):
-            _add(scope, stream.take(reading))
+            self._count(stream, stream.take(reading))
 
     def lose(self, from_time: float, to_time: float, steps: int, seconds: float) -> None:
         """What was done between two times (Unix seconds) is thrown away.
@@ -160,7 +157,7 @@ class EnergyLedger:
         if not _is_time(time):
             return
         for stream in self.streams.values():
-            _add(self._scope(stream), stream.close(micros(time)))
+            self._count(stream, stream.close(micros(time)))
 
     # --- what it says ---
 
@@ -174,7 +171,7 @@ class EnergyLedger:
                 key = (stream.host, stream.uuid, stream.component, method)
                 tallies.setdefault(key, Tally()).add(tally)
         return [
-            Row(host, uuid, names[uuid], component, method, self._is_summed(component), tally)
+            Row(host, uuid, names[uuid], component, method, self._is_summed(component, method), tally)
             for (host, uuid, component, method), tally in sorted(tallies.items(), key=_row_key)
         ]
 
@@ -199,12 +196,11 @@ class EnergyLedger:
 
     def by_hour(self) -> list[tuple[float, int]]:
         """Energy by the hour, oldest first, at most a year: (its start in Unix seconds, microjoules)."""
-        hours = self._summed_scope().curve.hours.energy_uj
-        return [(hour * HOUR_US / MICRO, energy_uj) for hour, energy_uj in sorted(hours.items())]
-
-    def earlier_uj(self) -> int:
-        """Energy from before the oldest hour of `by_hour`."""
-        return self._summed_scope().curve.hours.earlier.total_uj
+        hours = self._summed_scope().curve.hours
+        return [
+            (hour * HOUR_US / MICRO, energy_uj)
+            for hour, energy_uj in zip(hours.bins, hours.energy_uj, strict=True)
+        ]
 
     def counter_checks(self) -> Mapping[str, float]:
         """By device, the energy its counter tells over what its power tells for the same time."""
@@ -227,22 +223,22 @@ class EnergyLedger:
             self.streams[key] = stream
         return stream
 
-    def _scope(self, stream: Stream) -> Scope:
-        return self.nodes if stream.component == "host" else self.parts
+    def _count(self, stream: Stream, piece: Piece | None) -> None:
+        if piece is not None:
+            (self.nodes if is_node_meter(stream.component, piece.method) else self.parts).add(piece)
 
     def _has_parts(self) -> bool:
-        return any(stream.component != "host" for stream in self.streams.values())
+        return any(
+            not is_node_meter(stream.component, method)
+            for stream in self.streams.values()
+            for method in stream.tallies
+        )
 
-    def _is_summed(self, component: str) -> bool:
-        return component != "host" or not self._has_parts()
+    def _is_summed(self, component: str, method: str) -> bool:
+        return not (is_node_meter(component, method) and self._has_parts())
 
     def _summed_scope(self) -> Scope:
-        return self.parts if self._has_parts() or not self.streams else self.nodes
-
-
-def _add(scope: Scope, piece: Piece | None) -> None:
-    if piece is not None:
-        scope.add(piece)
+        return self.parts if self._has_parts() else self.nodes
 
 
 def _is_time(time: float) -> bool:

@@ -44,8 +44,11 @@ def believed(power_w: float, component: str, util: float | None) -> float | None
 
 
 def mean_power_w(method: str, previous_w: float | None, current_w: float | None) -> float | None:
-    """Mean power between two readings; where one is missing the other is held, without either None."""
-    if previous_w is None or (method == "power_average" and current_w is not None):
+    """Mean power between two readings; where one is missing the other is held, without either None.
+
+    Only an instant reading says nothing of the time before it: averages, models and constants hold for it.
+    """
+    if previous_w is None or (method != "power_instant" and current_w is not None):
         return current_w
     if current_w is None:
         return previous_w

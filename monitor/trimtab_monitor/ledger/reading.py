@@ -53,6 +53,14 @@ class Counts:
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
+def is_node_meter(component: str, method: str) -> bool:
+    """Whether a whole node is metered (psys, a power supply): it covers the node's parts again.
+
+    A model of the host is no meter: it stands for those parts that nothing measures.
+    """
+    return component == "host" and method not in ("model", "constant")
+
+
 def uses_counter(device: wire.Device) -> bool:
     """Whether the device's energy is to be read off its counter."""
     return (

@@ -26,8 +26,8 @@ class EnergySettings(BaseModel):
     )
     place: str | None = Field(
         default=None,
-        description="Where the electricity is used: a country (FR, FRA, France), a US state (US-GA, Texas) or "
-        "a cloud region (aws:us-east-1, eastus). Two letters are always a country. "
+        description="Where the electricity is used: a country (FR, FRA, France), a US state (US-GA, Texas) "
+        "or a cloud region (aws:us-east-1, eastus). Two letters are always a country. "
         "`trimtab doctor --places` lists them.",
     )
     intensity_g_per_kwh: _GramsPerKwh | None = Field(

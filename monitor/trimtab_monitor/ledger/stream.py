@@ -125,7 +125,9 @@ class Stream:
     def _start_span(self, reading: Reading) -> None:
         if self.spans and reading.time_us > self.spans[-1].last.time_us:
             self.counts.jumps += 1
-        self._tally(self.method).gap_us += start_span(self.spans, reading)
+        joined_us = start_span(self.spans, reading)
+        if joined_us:
+            self._tally(self.method).gap_us += joined_us
 
     def _measure(self, span: Span, reading: Reading) -> Piece | None:
         interval_us = reading.time_us - span.last.time_us
