@@ -1,1 +1,92 @@
-"""TODO."""
+"""The detectors, in one visible list. Each looks at one sample at a time; its attributes are its state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trimtab_monitor.detectors.divergence import Divergence, DivergenceSettings
+from trimtab_monitor.detectors.excursion import Excursion
+from trimtab_monitor.detectors.grad_explosion import GradExplosion, GradExplosionSettings
+from trimtab_monitor.detectors.loss_spike import LossSpike, LossSpikeSettings
+from trimtab_monitor.detectors.non_finite import NonFinite, NonFiniteSettings
+from trimtab_monitor.types import Finding, Sample
+
+__all__ = ["DetectorSet", "DetectorSettings"]
+
+STATISTICS_RANK = 0
+"""Statistics are made of this rank's samples; non-finite values count on every rank."""
+
+
+class DetectorSettings(BaseModel):
+    """What counts as out of the ordinary, one group a detector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    non_finite: NonFiniteSettings = Field(
+        default=NonFiniteSettings(), description="Loss or gradient norm that is NaN or infinite."
+    )
+    loss_spike: LossSpikeSettings = Field(
+        default=LossSpikeSettings(), description="Loss far above its usual noise within a few steps."
+    )
+    grad_explosion: GradExplosionSettings = Field(
+        default=GradExplosionSettings(), description="Gradient norm that climbs by factors."
+    )
+    divergence: DivergenceSettings = Field(
+        default=DivergenceSettings(), description="Loss that creeps upwards over tens of steps."
+    )
+
+
+@dataclass(slots=True)
+class DetectorSet:
+    """All detectors of one run. Serialises with msgspec, and goes on exactly where it was."""
+
+    non_finite: NonFinite = field(default_factory=NonFinite)
+    loss_spike: LossSpike = field(default_factory=LossSpike)
+    grad_explosion: GradExplosion = field(default_factory=GradExplosion)
+    divergence: Divergence = field(default_factory=Divergence)
+    attempt: int = 0
+
+    @classmethod
+    def build(cls, settings: DetectorSettings) -> DetectorSet:
+        """Make a set that knows nothing yet."""
+        return cls(
+            NonFinite(settings.non_finite),
+            LossSpike(Excursion(settings.loss_spike)),
+            GradExplosion(Excursion(settings.grad_explosion)),
+            Divergence(settings.divergence),
+        )
+
+    def update(self, sample: Sample) -> list[Finding]:
+        """Take the next sample of any rank; return what is new about it.
+
+        A sample of a later attempt rewinds the set to just before it; one of an earlier attempt comes too
+        late to matter, and is ignored.
+        """
+        if sample.attempt != self.attempt:
+            if sample.attempt < self.attempt:
+                return []
+            self.attempt = sample.attempt
+            self.rewind(sample.step - 1)
+        found = [self.non_finite.update(sample)]
+        if sample.rank == STATISTICS_RANK:
+            found += (
+                self.loss_spike.update(sample),
+                self.grad_explosion.update(sample),
+                self.divergence.update(sample),
+            )
+        return [finding for finding in found if finding is not None]
+
+    def active(self, kinds: Collection[str]) -> bool:
+        """Whether what any detector of these kinds last told is still so."""
+        return any(detector.active for detector in self._all() if detector.kind in kinds)
+
+    def rewind(self, step: int) -> None:
+        """The run was rolled back to `step`, or started again there: forget what came after it."""
+        for detector in self._all():
+            detector.rewind(step)
+
+    def _all(self) -> tuple[NonFinite, LossSpike, GradExplosion, Divergence]:
+        return self.non_finite, self.loss_spike, self.grad_explosion, self.divergence

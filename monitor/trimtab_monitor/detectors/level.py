@@ -1,0 +1,150 @@
+"""Where a noisy series should be next, and how far above that is no longer its usual noise."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass, field
+from math import log
+from typing import Final
+
+TAIL_PERCENT: Final = 10
+"""The share of all residuals, the highest, from which the shape of the upper tail is learned."""
+
+TAIL_PRIOR: Final = 12
+"""The tail is learned with so many imagined residuals of Gaussian noise: few real ones must not decide."""
+
+GAUSS_TAIL: Final = 0.47
+"""Mean excess of Gaussian noise over its 90 % quantile, in standard deviations."""
+
+GAUSS_IQR: Final = 1.349
+"""Distance between the quartiles of Gaussian noise, in standard deviations."""
+
+REFRESH_SAMPLES: Final = 4
+"""The noise is measured anew after so many samples: it changes slowly, and measuring costs."""
+
+LOG_TAIL_SHARE: Final = log(100 / TAIL_PERCENT)
+
+
+@dataclass(slots=True)
+class RobustLevel:
+    """Median level of the last `window` samples, and the noise around it over the last `memory`.
+
+    The upper tail of the residuals is taken as exponential above their 90 % quantile (peaks over threshold;
+    Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017), so that a heavy-tailed
+    series gets a higher limit than a Gaussian one at the same rate of false alarms. `floor` is the least
+    noise that is believed, in the unit of the values.
+
+    Every attribute is state. `steps`, `values` and `residuals` run in parallel, oldest first.
+
+    >>> level = RobustLevel()
+    >>> for step in range(64):
+    ...     level.absorb(step, value := (step * 37 % 64) / 64, level.residual(value))
+    >>> round(level.expected, 2), round(level.scale, 1)
+    (0.51, 0.4)
+    >>> level.surprise(5.0) > level.surprise(1.0) > level.surprise(0.1)
+    True
+    """
+
+    window: int = 16
+    memory: int = 256
+    floor: float = 0.002
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    residuals: list[float] = field(default_factory=list)
+    recent_sorted: list[float] = field(default_factory=list)
+    residuals_sorted: list[float] = field(default_factory=list)
+    scale: float = 0.0
+    tail_start: float = 0.0
+    tail_slope: float = 1.0
+    unmeasured: int = 0
+
+    @property
+    def samples(self) -> int:
+        """How many samples it remembers."""
+        return len(self.values)
+
+    @property
+    def expected(self) -> float:
+        """The median of the last `window` values."""
+        ordered = self.recent_sorted
+        count = len(ordered)
+        return 0.5 * (ordered[count // 2] + ordered[(count - 1) // 2])
+
+    def residual(self, value: float) -> float:
+        """How far `value` lies above the level; 0 while there is none."""
+        return value - self.expected if self.recent_sorted else 0.0
+
+    def surprise(self, residual: float) -> float:
+        """How improbable so high a residual is, as -ln of its probability; about 0 within the usual noise."""
+        return LOG_TAIL_SHARE + (residual - self.tail_start) / self.tail_slope
+
+    def residual_at(self, surprise: float) -> float:
+        """The residual that is exactly so surprising."""
+        return self.tail_start + (surprise - LOG_TAIL_SHARE) * self.tail_slope
+
+    def absorb(self, step: int, value: float, residual: float) -> None:
+        """Make the sample part of what is usual."""
+        self.steps.append(step)
+        self.values.append(value)
+        self.residuals.append(residual)
+        insort(self.recent_sorted, value)
+        insort(self.residuals_sorted, residual)
+        count = len(self.values)
+        if count > self.window:
+            leaving = self.values[-self.window - 1]
+            del self.recent_sorted[bisect_left(self.recent_sorted, leaving)]
+        if count > self.memory:
+            self._forget_oldest()
+        self.unmeasured += 1
+        if self.unmeasured >= REFRESH_SAMPLES:
+            self._measure_noise()
+
+    def _forget_oldest(self) -> None:
+        del self.steps[0], self.values[0]
+        oldest = self.residuals.pop(0)
+        del self.residuals_sorted[bisect_left(self.residuals_sorted, oldest)]
+
+    def _measure_noise(self) -> None:
+        """Learn scale and upper tail; a level that lags behind a falling series must not lower the limit."""
+        ordered = self.residuals_sorted
+        count = len(ordered)
+        spread = (ordered[3 * count // 4] - ordered[count // 4]) / GAUSS_IQR
+        self.scale = max(spread, self.floor)
+        in_tail = max(1, count * TAIL_PERCENT // 100)
+        quantile = ordered[count - in_tail - 1]
+        excess = sum(ordered[count - in_tail :]) - in_tail * quantile
+        slope = (excess + TAIL_PRIOR * GAUSS_TAIL * self.scale) / (in_tail + TAIL_PRIOR)
+        self.tail_start = max(quantile, self.scale)
+        self.tail_slope = max(slope, GAUSS_TAIL * self.floor)
+        self.unmeasured = 0
+
+    def move_to(self, steps: list[int], values: list[float]) -> None:
+        """Accept a new level, whose last samples these are, with the noise around their own median."""
+        steps, values = steps[-self.window :], values[-self.window :]
+        centre = sorted(values)[len(values) // 2]
+        for step, value in zip(steps, values, strict=True):
+            self.absorb(step, value, value - centre)
+
+    def rewind(self, step: int, keep: int) -> None:
+        """Forget what came after `step`, but keep the oldest `keep` samples whatever their step."""
+        known = max(bisect_right(self.steps, step), min(keep, len(self.steps)))
+        if known == len(self.steps):
+            return
+        self.steps = [min(kept, step) for kept in self.steps[:known]]
+        self.values = self.values[:known]
+        self.residuals = self.residuals[:known]
+        self._resort()
+
+    def transform(self, values: list[float], floor: float) -> None:
+        """Go over to another unit: the same samples, expressed by `values`, and the least noise in it."""
+        self.floor = floor
+        self.values = values
+        centre = sorted(values)[len(values) // 2] if values else 0.0
+        self.residuals = [value - centre for value in values]
+        self._resort()
+
+    def _resort(self) -> None:
+        self.recent_sorted = sorted(self.values[-self.window :])
+        self.residuals_sorted = sorted(self.residuals)
+        if self.residuals_sorted:
+            self._measure_noise()

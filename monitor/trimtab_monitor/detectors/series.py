@@ -1,0 +1,107 @@
+"""One metric in the unit in which its noise is even, with the samples that wait to be understood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import exp, log
+from typing import Final
+
+from trimtab_monitor.detectors.level import RobustLevel
+
+WARM_UP_SAMPLES: Final = 30
+
+NOISE_FLOOR: Final = 0.002
+"""The least noise that is believed, as a fraction of the value."""
+
+LINEAR_UNIT: Final = 10.0
+"""Where a series is not positive, a rise is measured against its value or so many sigma, if that is more."""
+
+
+@dataclass(slots=True)
+class Series:
+    """A positive series is taken as logarithms, any other as it is.
+
+    A sample that may be no noise waits, and is learned from only when its kind is known: as an outlier of the
+    noise, or as the new normal. So whatever starts an incident does not move the level it is judged by.
+
+    >>> series = Series(RobustLevel(floor=NOISE_FLOOR))
+    >>> series.unit(1.0), series.unit(0.0), series.linear
+    (0.0, None, False)
+    >>> series.unit(-3.0), series.unit(1.0), series.linear
+    (-3.0, 1.0, True)
+    """
+
+    level: RobustLevel
+    linear: bool = False
+    waiting_steps: list[int] = field(default_factory=list)
+    waiting_values: list[float] = field(default_factory=list)
+    waiting_residuals: list[float] = field(default_factory=list)
+
+    @property
+    def warm(self) -> bool:
+        """Whether it has seen enough to judge."""
+        return self.level.samples >= WARM_UP_SAMPLES
+
+    @property
+    def waiting(self) -> int:
+        """How many samples wait."""
+        return len(self.waiting_steps)
+
+    @property
+    def expected(self) -> float:
+        """What the metric should be, in its own unit."""
+        level = self.level.expected
+        return level if self.linear else exp(level)
+
+    def unit(self, value: float) -> float | None:
+        """Return the value in the level's unit; None for a zero, which tells nothing of a positive series."""
+        if self.linear:
+            return value
+        if value > 0.0:
+            return log(value)
+        if value == 0.0:
+            return None
+        self._go_linear()
+        return value
+
+    def _go_linear(self) -> None:
+        self.linear = True
+        values = [exp(known) for known in self.level.values]
+        self.level.transform(values, NOISE_FLOOR * max(values, default=1.0))
+        self.forget_waiting()
+
+    def rise(self, residual: float) -> float:
+        """How far a residual is up, as the logarithm of a ratio: ln 2 is a doubling."""
+        if not self.linear:
+            return residual
+        usual = max(abs(self.level.expected), LINEAR_UNIT * self.level.scale)
+        return log(1.0 + max(0.0, residual) / usual)
+
+    def wait(self, step: int, value: float, residual: float) -> None:
+        """Keep a sample aside."""
+        self.waiting_steps.append(step)
+        self.waiting_values.append(value)
+        self.waiting_residuals.append(residual)
+
+    def learn_waiting(self, limit: float) -> None:
+        """What waited was noise: learn from it, with residuals cut to `limit`."""
+        waited = zip(self.waiting_steps, self.waiting_values, self.waiting_residuals, strict=True)
+        for step, value, residual in waited:
+            self.level.absorb(step, value, min(residual, limit))
+        self.forget_waiting()
+
+    def accept_waiting(self) -> None:
+        """What waited is the new normal."""
+        self.level.move_to(self.waiting_steps, self.waiting_values)
+        self.forget_waiting()
+
+    def forget_waiting(self) -> None:
+        """What waited is not to be learned from."""
+        self.waiting_steps.clear()
+        self.waiting_values.clear()
+        self.waiting_residuals.clear()
+
+    def rewind(self, step: int) -> None:
+        """The run goes on from `step`: what came after it did not happen."""
+        self.forget_waiting()
+        self.level.rewind(step, keep=WARM_UP_SAMPLES)
