@@ -5,6 +5,10 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
 from trimtab_monitor.demo.story import RunOutcome, Story
 
 COLOURS = {"clean": "#8a8f98", "unwatched": "#d9480f", "watched": "#1864ab"}
@@ -21,16 +25,13 @@ def draw(story: Story, path: Path) -> None:
     Raises:
         OSError: `path` cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(11, 5.5), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for outcome in story.faults:
         fault = outcome.fault
         axes.axvspan(fault.start, fault.start + fault.batches, color="#ffd8a8", alpha=0.7, lw=0)
-        label = "corrupt data" if fault.kind == "corrupt_data" else "learning rate ×30"
+        label = "corrupt data" if fault.kind == "corrupt_data" else "learning rate x 30"
         axes.annotate(
             f"{label}\n{fault.batches} batches",
             (fault.start + fault.batches / 2, 0.985),
@@ -59,16 +60,16 @@ def draw(story: Story, path: Path) -> None:
     figure.savefig(path)
 
 
-def _mark_rollbacks(axes: object, watched: RunOutcome) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
-    loss = watched.course.loss
-    points = [(index, loss[index]) for index, _ in watched.course.went_back]
-    if not points:
-        return
-    axes.scatter(*zip(*points, strict=True), marker="v", s=46, color="#2b8a3e", zorder=5, label="rolled back")
-    for (index, value), (_, to_step) in zip(points[:1], watched.course.went_back[:1], strict=True):
+def _mark_rollbacks(axes: Axes, watched: RunOutcome) -> None:
+    loss, went_back = watched.course.loss, watched.course.went_back
+    batches = [index for index, _ in went_back]
+    axes.scatter(batches, [loss[index] for index in batches], marker="v", s=46, color="#2b8a3e", zorder=5)
+    for index, to_step in went_back:
         axes.annotate(
-            f"back to step {to_step}", (index, value), (8, 4), textcoords="offset points", fontsize=8
+            f"back to {to_step}",
+            (index, loss[index]),
+            (9, -3),
+            textcoords="offset points",
+            fontsize=8,
+            color="#2b8a3e",
         )
