@@ -44,6 +44,7 @@ class _Pending(Generic[T]):
     def __init__(self, job: Job[T]) -> None:
         self.job = job
         self.future: Future[T] = Future()
+        self.future.set_running_or_notify_cancel()  # once submitted, it is written: nobody can cancel it
         self.result: T
 
     def run(self, connection: sqlite3.Connection) -> None:

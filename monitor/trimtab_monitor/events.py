@@ -1,0 +1,136 @@
+"""What a job tells besides numbers, read from the dicts of the wire.
+
+An event is anything a job cares to send, so one that lacks what its kind must have is not an error: it is
+told apart as `Unreadable`, and a kind that nobody here knows as `Unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from trimtab import wire
+
+PROCESS_DIED: Final = "process_died"
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What every event has: `time` is Unix seconds of the job's clock, `step` the last step done."""
+
+    time: float
+    step: int | None = None
+
+
+class RunStart(_Event, frozen=True, kw_only=True):
+    """A process of the run began. `rollback` is what its owner allows."""
+
+    rollback: Literal["off", "advise", "auto"] = "off"
+    boot_id: str | None = None
+
+
+class RunEnd(_Event, frozen=True, kw_only=True):
+    """A process of the run ended."""
+
+    status: Literal["finished", "failed"]
+    reason: str | None = None
+
+
+class Phase(_Event, frozen=True, kw_only=True):
+    """The run went over to training, evaluation or saving a checkpoint."""
+
+    phase: str
+
+
+class CheckpointSaved(_Event, frozen=True, kw_only=True):
+    """A state to which the run can go back. `every` is the steps between two of its kind."""
+
+    checkpoint: str
+    step: int
+    where: Literal["memory", "disk"]
+    finite: bool = True
+    every: int | None = None
+    path: str | None = None
+
+
+class CommandApplied(_Event, frozen=True, kw_only=True):
+    """The job's answer to a command."""
+
+    command: str
+    outcome: Literal["applied", "refused"]
+    to_step: int | None = None
+    from_step: int | None = None
+    new_attempt: int | None = None
+    detail: str | None = None
+
+
+class SamplesDropped(_Event, frozen=True, kw_only=True):
+    """The job had to drop samples."""
+
+    count: int
+    reason: str | None = None
+
+
+class HookError(_Event, frozen=True, kw_only=True):
+    """Something went wrong in the hooks, and the job went on."""
+
+    where: str | None = None
+    error: str | None = None
+    count: int = 1
+
+
+class ProcessDied(_Event, frozen=True, kw_only=True):
+    """A process of the run is gone and never said that it ended."""
+
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An event of a kind that is kept, and means nothing here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An event that lacks what its kind must have, and why."""
+
+    why: str
+
+
+Event = (
+    RunStart
+    | RunEnd
+    | Phase
+    | CheckpointSaved
+    | CommandApplied
+    | SamplesDropped
+    | HookError
+    | ProcessDied
+    | Unknown
+    | Unreadable
+)
+
+_KINDS: Final[Mapping[str, type[_Event]]] = {
+    wire.RUN_START: RunStart,
+    wire.RUN_END: RunEnd,
+    wire.PHASE: Phase,
+    wire.CHECKPOINT_SAVED: CheckpointSaved,
+    wire.COMMAND_APPLIED: CommandApplied,
+    wire.SAMPLES_DROPPED: SamplesDropped,
+    wire.HOOK_ERROR: HookError,
+    PROCESS_DIED: ProcessDied,
+}
+
+
+def read_event(raw: Mapping[str, Any]) -> Event:
+    """Read one event of a batch."""
+    kind = _KINDS.get(raw["kind"])
+    if kind is None:
+        return Unknown()
+    try:
+        event: Event = msgspec.convert(raw, type=kind, strict=True)  # type: ignore[assignment]
+    except msgspec.ValidationError as error:
+        return Unreadable(f"{raw['kind']}: {error}")
+    return event

@@ -1,0 +1,90 @@
+"""`GET /v1/runs/{run}/series`: one metric over steps, in few points, straight from the log."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any, Literal
+
+from trimtab_monitor.columns import MetricColumns, Rows, all_attempts, newest_attempts
+from trimtab_monitor.downsample import downsample
+from trimtab_monitor.store.protocols import Log
+
+Attempt = Literal["newest", "all"] | int
+_Key = tuple[str, int, str]
+
+
+class _Cached:
+    """One metric's columns; one thread at a time brings them up to date."""
+
+    def __init__(self, metric: str) -> None:
+        self.lock = threading.Lock()
+        self.columns = MetricColumns(metric)
+
+
+class SeriesReader:
+    """Reads series. What was asked for before is kept, up to `max_bytes`: only what is new is read."""
+
+    def __init__(self, log: Log, max_bytes: int) -> None:
+        self._log = log
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[_Key, _Cached] = OrderedDict()
+
+    def read(
+        self,
+        run: str,
+        metric: str,
+        *,
+        rank: int = 0,
+        attempt: Attempt = "newest",
+        from_step: int | None = None,
+        to_step: int | None = None,
+        points: int = 1000,
+    ) -> dict[str, Any]:
+        """The series as the API tells it; steps from `from_step` to `to_step`, both included."""
+        rows = _of_attempt(self._rows(run, rank, metric), attempt)
+        rows = _between(rows, from_step, to_step)
+        rows = rows.take(downsample(rows.value, points))
+        return {
+            "metric": metric,
+            "step": rows.step.tolist(),
+            "time": rows.time.tolist(),
+            "value": rows.value.tolist(),
+            "attempt": rows.attempt.tolist(),
+        }
+
+    def _rows(self, run: str, rank: int, metric: str) -> Rows:
+        key = (run, rank, metric)
+        with self._lock:
+            cached = self._cache.setdefault(key, _Cached(metric))
+            self._cache.move_to_end(key)
+        with cached.lock:
+            cached.columns.catch_up(self._log, run, rank)
+            rows = cached.columns.rows
+        self._evict()
+        return rows
+
+    def _evict(self) -> None:
+        """Forget what was asked for longest ago; the newest stays, however large."""
+        with self._lock:
+            size = sum(cached.columns.rows.nbytes for cached in self._cache.values())
+            while size > self._max_bytes and len(self._cache) > 1:
+                _, oldest = self._cache.popitem(last=False)
+                size -= oldest.columns.rows.nbytes
+
+
+def _of_attempt(rows: Rows, attempt: Attempt) -> Rows:
+    if attempt == "all":
+        return all_attempts(rows)
+    if attempt == "newest":
+        return newest_attempts(rows)
+    return newest_attempts(rows.take(rows.attempt == attempt))
+
+
+def _between(rows: Rows, from_step: int | None, to_step: int | None) -> Rows:
+    if from_step is not None:
+        rows = rows.take(rows.step >= from_step)
+    if to_step is not None:
+        rows = rows.take(rows.step <= to_step)
+    return rows
