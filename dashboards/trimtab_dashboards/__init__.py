@@ -1,1 +1,1 @@
-"""TODO."""
+"""Grafana dashboards as code, and the JSON built from them."""
