@@ -7,16 +7,15 @@ cost            = facility energy in kWh x price per kWh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from trimtab_monitor.ledger.carbon import ATTRIBUTION, lookup, reading_notes
-from trimtab_monitor.ledger.ledger import EnergyLedger, Totals
+from trimtab_monitor.ledger.ledger import EnergyLedger
+from trimtab_monitor.ledger.notes import energy_notes
 from trimtab_monitor.ledger.settings import EnergySettings
 from trimtab_monitor.ledger.units import JOULES_PER_KWH, MICRO
-
-_CHECK_WARNS = (0.9, 1.1)
 
 
 def facility_kwh(it_joules: float, pue: float) -> float:
@@ -70,10 +69,8 @@ def _times(formula: Any, it_joules: float | None, pue: float, factor: float | No
 def priced(ledger: EnergyLedger, settings: EnergySettings) -> dict[str, Any]:
     """A run's energy, carbon and cost, and the factors used: the body of `GET /v1/runs/{run}/ledger`."""
     totals = ledger.totals()
-    factors = Factors.of(settings)
     rows = ledger.rows()
-    lost = {"steps": totals.lost_steps, "seconds": totals.lost_seconds, "joules": totals.lost_joules}
-    return {
+    measured = {
         "energy": {
             "joules": totals.joules,
             "gap_seconds": totals.gap_seconds,
@@ -81,16 +78,33 @@ def priced(ledger: EnergyLedger, settings: EnergySettings) -> dict[str, Any]:
             "by": [row.as_json() for row in rows if row.summed],
             "not_summed": [row.as_json() for row in rows if not row.summed],
             "by_hour": _by_hour(ledger),
+            "devices": {row.device: row.name for row in rows},
+            "readings": asdict(totals.counts),
+            "counter_checks": dict(ledger.counter_checks()),
+            "notes": list(energy_notes(ledger, totals)),
         },
-        "facility_joules": None if totals.joules is None else totals.joules * settings.pue,
-        **factors.apply(totals.joules),
+        "lost_work": {
+            "steps": totals.lost_steps,
+            "seconds": totals.lost_seconds,
+            "joules": totals.lost_joules,
+        },
+    }
+    return repriced(measured, settings)
+
+
+def repriced(told: Mapping[str, Any], settings: EnergySettings) -> dict[str, Any]:
+    """What `priced` told, with the factors of other settings; energy stays as it was measured."""
+    energy, lost = told["energy"], told["lost_work"]
+    joules = energy["joules"]
+    factors = Factors.of(settings)
+    return {
+        "energy": energy,
+        "facility_joules": None if joules is None else joules * settings.pue,
+        **factors.apply(joules),
         "currency": settings.currency,
-        "lost_work": {**lost, **factors.apply(totals.lost_joules)},
+        "lost_work": {**lost, **factors.apply(lost["joules"])},
         "factors": _told(settings, factors),
-        "devices": {row.device: row.name for row in rows},
-        "readings": asdict(totals.counts),
-        "counter_checks": dict(ledger.counter_checks()),
-        "notes": list(_notes(ledger, totals, settings)),
+        "notes": [*energy["notes"], *_factor_notes(settings)],
     }
 
 
@@ -140,39 +154,6 @@ def _location_source(settings: EnergySettings) -> dict[str, Any]:
 
 
 # --- what to know before quoting a figure ---
-
-
-def _notes(ledger: EnergyLedger, totals: Totals, settings: EnergySettings) -> Iterable[str]:
-    yield from _energy_notes(ledger, totals)
-    yield from _factor_notes(settings)
-
-
-def _energy_notes(ledger: EnergyLedger, totals: Totals) -> Iterable[str]:
-    if totals.joules is None:
-        yield "no energy was measured: `trimtab doctor` says what this machine can measure and how"
-    if totals.gap_us:
-        yield (
-            f"energy of {totals.gap_seconds:.1f} device seconds is not known and not in the sum; "
-            f"perhaps {totals.estimated_joules:.1f} J"
-        )
-    if any(row.method in ("model", "constant") for row in ledger.rows() if row.summed):
-        yield "some energy is modelled from utilisation, not measured: expect it to be off by half"
-    for word, meaning in _COUNTED.items():
-        count = getattr(totals.counts, word)
-        if count:
-            yield f"{count} {meaning}"
-    for device, ratio in ledger.counter_checks().items():
-        if not _CHECK_WARNS[0] <= ratio <= _CHECK_WARNS[1]:
-            yield f"{device}: its energy counter tells {ratio:.2f} times what its power readings add up to"
-
-
-_COUNTED = {
-    "late": "readings lay in time that was already counted, and were left out",
-    "rejected": "readings were nonsense (negative, not finite or far too large), and were left out",
-    "resets": "times an energy counter began again from 0",
-    "ambiguous_wraps": "times a counter may have wrapped more often than seen: read it more often",
-    "jumps": "times there was no reading for over an hour, of which nothing is said",
-}
 
 
 def _factor_notes(settings: EnergySettings) -> Iterable[str]:

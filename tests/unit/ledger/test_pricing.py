@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from trimtab_monitor.ledger import EnergyLedger, EnergySettings, priced
-from trimtab_monitor.ledger.pricing import cost, emissions_g, facility_kwh
+from trimtab_monitor.ledger.pricing import cost, emissions_g, facility_kwh, repriced
 from trimtab_monitor.ledger.testing import T0, device, ledger_of, rapl
 
 SECONDS_PER_HOUR = 3600
@@ -129,6 +129,11 @@ def test_rows_add_up_and_node_meters_stand_apart() -> None:
         "gap_seconds": 0,
     }
     assert [row["device"] for row in energy["not_summed"]] == ["psys"]
+
+
+def test_pricing_again_with_other_settings_is_pricing_with_them() -> None:
+    other = EnergySettings(pue=1.3, place="DE", price_per_kwh=0.4)
+    assert repriced(priced(ledger(), EnergySettings(place="FR")), other) == priced(ledger(), other)
 
 
 def test_it_is_json() -> None:

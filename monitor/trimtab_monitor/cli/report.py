@@ -1,0 +1,105 @@
+"""`trimtab report`: what a run did and what it cost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.console import Console
+
+from trimtab_monitor.cli.failure import failing_as
+from trimtab_monitor.ledger import EnergySettings
+from trimtab_monitor.report.build import build_report
+from trimtab_monitor.report.locate import open_source
+from trimtab_monitor.report.markdown import as_markdown, as_model_card
+from trimtab_monitor.report.sources import find_run
+from trimtab_monitor.report.table import as_csv
+from trimtab_monitor.report.text import as_text
+from trimtab_monitor.settings_load import SettingsInvalid, load_settings
+from trimtab_monitor.store.protocols import StoreError, StoreUnavailable
+
+
+class Format(StrEnum):
+    """How to tell it."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    MODEL_CARD = "model-card"
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id; `last` is the newest run.")],
+    format_: Annotated[Format, typer.Option("--format", help="How to tell it.")] = Format.TEXT,
+    url: Annotated[str | None, typer.Option(help="The collector to ask.  [env: TRIMTAB_URL]")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", help="The folder of an embedded collector.  [env: TRIMTAB_DIR]"),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
+    pue: Annotated[float | None, typer.Option(help="Energy of the site over that of its machines.")] = None,
+    place: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Where the electricity is used: FR, US-GA, aws:us-east-1."),
+    ] = None,
+    intensity: Annotated[
+        float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity, before that of the place.")
+    ] = None,
+    price: Annotated[float | None, typer.Option(metavar="PER_KWH", help="Price of electricity.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency of the price: USD, EUR.")] = None,
+) -> None:
+    """Tell what a run did: energy, carbon and cost, lost work, incidents and rollbacks.
+
+    Energy settings that are given here, in the environment or in trimtab.toml go before the collector's.
+    """
+    given = {
+        "pue": pue,
+        "place": place,
+        "intensity_g_per_kwh": intensity,
+        "price_per_kwh": price,
+        "currency": currency,
+    }
+    with failing_as("report"):
+        energy = _energy_settings(config, given)
+        _tell(_report(run, url, folder, energy), format_)
+
+
+def _energy_settings(config: Path | None, given: Mapping[str, Any]) -> EnergySettings:
+    flags = {"energy": {name: value for name, value in given.items() if value is not None}}
+    try:
+        return load_settings(config, flags if flags["energy"] else None).energy
+    except SettingsInvalid as error:
+        raise ValueError(str(error)) from None
+
+
+def _report(run: str, url: str | None, folder: Path | None, energy: EnergySettings) -> dict[str, Any]:
+    try:
+        with open_source(url, folder, energy, os.environ) as source:
+            return build_report(source.view(find_run(source, run)))
+    except (StoreError, StoreUnavailable) as error:
+        raise RuntimeError(str(error)) from None
+
+
+def _tell(report: Mapping[str, Any], format_: Format) -> None:
+    if format_ is Format.TEXT:
+        Console(highlight=False).print(as_text(report))
+    else:
+        typer.echo(_WRITERS[format_](report))
+
+
+def _as_json(report: Mapping[str, Any]) -> str:
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+
+
+_WRITERS: Final[Mapping[Format, Callable[[Mapping[str, Any]], str]]] = {
+    Format.JSON: _as_json,
+    Format.CSV: as_csv,
+    Format.MARKDOWN: as_markdown,
+    Format.MODEL_CARD: as_model_card,
+}

@@ -1,0 +1,67 @@
+"""The report on a run, put together from what the collector tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What there is to know of a run, in the shapes in which the API tells it.
+
+    `run` is that of `GET /v1/runs/{run}`, `ledger` that of `.../ledger`, and so on: JSON, non-finite numbers
+    as words.
+    """
+
+    run: Mapping[str, Any]
+    incidents: Sequence[Mapping[str, Any]]
+    commands: Sequence[Mapping[str, Any]]
+    ledger: Mapping[str, Any]
+
+
+def build_report(view: RunView) -> dict[str, Any]:
+    """The report: the keys of `trimtab report --format json`.
+
+    Energy is IT energy in joules, emissions are grams of CO2e, `cost` is in `currency`; null where it is not
+    known. `assumptions` says what to know before quoting a figure.
+    """
+    ledger = view.ledger
+    return {
+        "run": view.run["run"],
+        "project": view.run.get("project"),
+        "name": view.run.get("name"),
+        "phase": view.run.get("phase"),
+        "status": view.run["status"],
+        "steps": view.run["last_step"],
+        "duration_s": _duration_s(view.run),
+        "energy": {name: ledger["energy"][name] for name in ("joules", "by")},
+        "emissions_g": ledger["emissions_g"],
+        "cost": ledger["cost"],
+        "currency": ledger["currency"],
+        "lost_work": {name: ledger["lost_work"][name] for name in ("steps", "seconds", "joules")},
+        "incidents": list(view.incidents),
+        "rollbacks": [_rollback(command) for command in view.commands if _is_done(command)],
+        "devices": ledger["energy"]["devices"],
+        "gap_seconds": ledger["energy"]["gap_seconds"],
+        "facility_joules": ledger["facility_joules"],
+        "factors": ledger["factors"],
+        "assumptions": list(ledger["notes"]),
+    }
+
+
+def _duration_s(run: Mapping[str, Any]) -> float | None:
+    """From when the run made itself known to its last sample."""
+    if run["last_sample"] is None:
+        return None
+    return max(0.0, float(run["last_sample"]) - float(run["created"]))
+
+
+def _is_done(command: Mapping[str, Any]) -> bool:
+    return (command["kind"], command["state"]) == ("rollback", "applied")
+
+
+def _rollback(command: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: command[name] for name in ("to_step", "lr_factor", "incident", "reason", "time")}
+    return {"command": command["id"], **told}

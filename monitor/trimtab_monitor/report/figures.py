@@ -1,0 +1,86 @@
+"""Figures for people: in the unit in which they read best, and "not known" where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from trimtab_monitor.ledger.units import JOULES_PER_KWH
+
+UNKNOWN: Final = "not known"
+
+
+def energy(joules: float | None) -> str:
+    """Joules as J, Wh, kWh or MWh.
+
+    >>> energy(42_000), energy(7.2e9), energy(None)
+    ('11.67 Wh', '2.000 MWh', 'not known')
+    """
+    if joules is None:
+        return UNKNOWN
+    kwh = joules / JOULES_PER_KWH
+    if kwh < 0.001:
+        return f"{joules:.1f} J"
+    if kwh < 1:
+        return f"{kwh * 1_000:.2f} Wh"
+    return f"{kwh:,.3f} kWh" if kwh < 1_000 else f"{kwh / 1_000:,.3f} MWh"
+
+
+def mass(grams: float | None) -> str:
+    """Grams of CO2e as g, kg or t.
+
+    >>> mass(0.5), mass(31_223_800), mass(None)
+    ('0.500 g', '31.22 t', 'not known')
+    """
+    if grams is None:
+        return UNKNOWN
+    if grams < 1_000:
+        return f"{grams:.3g} g" if grams >= 1 else f"{grams:.3f} g"
+    return f"{grams / 1e3:,.2f} kg" if grams < 1e6 else f"{grams / 1e6:,.2f} t"
+
+
+def money(cost: float | None, currency: str) -> str:
+    """A price with its currency.
+
+    >>> money(0.0012, "EUR"), money(1234.5, "EUR")
+    ('0.0012 EUR', '1,234.50 EUR')
+    """
+    if cost is None:
+        return UNKNOWN
+    return f"{cost:,.2f} {currency}" if cost >= 1 else f"{cost:.4f} {currency}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as s, min, h or days.
+
+    >>> duration(12.34), duration(600), duration(7_200), duration(864_000)
+    ('12.3 s', '10.0 min', '2.0 h', '10.0 days')
+    """
+    if seconds is None:
+        return UNKNOWN
+    for limit, divisor, unit in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.1f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+def share(part: float | None, whole: float | None) -> str:
+    """A part as percent of the whole, in parentheses; nothing where it cannot be told."""
+    return f" ({part / whole:.1%})" if part is not None and whole else ""
+
+
+def place(factors: Mapping[str, Any]) -> str:
+    """Where the location-based intensity is from: `France 2024, 44.18 g/kWh`."""
+    location = factors["location"]
+    if location["g_per_kwh"] is None:
+        return ""
+    where = f"{location['name']} {location['year']}, " if "name" in location else ""
+    return f"{where}{location['g_per_kwh']:g} g/kWh"
+
+
+def hardware(report: Mapping[str, Any]) -> str:
+    """The GPUs that were used: `8 NVIDIA H100`; empty if none was read."""
+    gpus = {(row["host"], row["device"]) for row in report["energy"]["by"] if row["component"] != "host"}
+    parts = {row["device"] for row in report["energy"]["by"] if row["component"] in ("gpu", "module")}
+    names = [report["devices"][device] for host, device in sorted(gpus) if device in parts]
+    return ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names)))

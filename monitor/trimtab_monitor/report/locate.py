@@ -1,0 +1,32 @@
+"""Which collector, or which store that one left behind, a command is to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from trimtab_monitor.ledger import EnergySettings
+from trimtab_monitor.report.address import collector_url, data_folder
+from trimtab_monitor.report.sources import HttpSource, StoreSource
+
+STORE_FILE: Final = "trimtab.db"
+
+
+def open_source(
+    url: str | None, folder: Path | None, energy: EnergySettings, environ: Mapping[str, str]
+) -> HttpSource | StoreSource:
+    """Open what knows the runs.
+
+    Raises:
+        ValueError: there is nothing to read.
+    """
+    named = collector_url(url, folder, environ)
+    if named:
+        return HttpSource(named, energy)
+    store = data_folder(folder, environ) / STORE_FILE
+    if not store.is_file():
+        raise ValueError(
+            f"{store} does not exist, and no collector is named: give --dir or --url, or set TRIMTAB_URL"
+        )
+    return StoreSource(store, energy)

@@ -1,0 +1,43 @@
+"""The report as one line of a table, to be gathered over many runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+
+def as_csv(report: Mapping[str, Any]) -> str:
+    """A header and one line; an empty field is not known."""
+    line = _line(report)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(line), lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(line)
+    return text.getvalue().rstrip("\n")
+
+
+def _line(report: Mapping[str, Any]) -> dict[str, Any]:
+    lost = report["lost_work"]
+    return {
+        "run": report["run"],
+        "project": report["project"],
+        "status": report["status"],
+        "steps": report["steps"],
+        "duration_s": report["duration_s"],
+        "energy_joules": report["energy"]["joules"],
+        "energy_gap_seconds": report["gap_seconds"],
+        "facility_joules": report["facility_joules"],
+        "pue": report["factors"]["pue"]["value"],
+        "intensity_g_per_kwh": report["factors"]["location"]["g_per_kwh"],
+        "emissions_location_g": report["emissions_g"]["location"],
+        "emissions_market_g": report["emissions_g"]["market"],
+        "cost": report["cost"],
+        "currency": report["currency"],
+        "lost_steps": lost["steps"],
+        "lost_seconds": lost["seconds"],
+        "lost_joules": lost["joules"],
+        "incidents": len(report["incidents"]),
+        "rollbacks": len(report["rollbacks"]),
+    }

@@ -1,0 +1,153 @@
+"""The report, in each of the ways in which it is told."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import msgspec
+import pytest
+from huggingface_hub import ModelCard
+from rich.console import Console
+
+from trimtab_monitor.ledger import EnergyLedger, EnergySettings
+from trimtab_monitor.ledger.testing import T0, device, ledger_of
+from trimtab_monitor.report import build_report
+from trimtab_monitor.report.markdown import as_markdown, as_model_card
+from trimtab_monitor.report.table import as_csv
+from trimtab_monitor.report.testing import run_view
+from trimtab_monitor.report.text import as_text
+
+FRANCE = EnergySettings(pue=1.2, place="FR", price_per_kwh=0.25, currency="EUR")
+
+
+def ledger() -> EnergyLedger:
+    """1 kWh on two GPUs of two hosts, a tenth of it lost."""
+    made = ledger_of(
+        *(
+            device(
+                range(0, 3_601, 10),
+                counter=[5_000_000 * i for i in range(361)],
+                host=f"node{host}",
+                boot_id=f"boot{host}",
+                uuid=f"GPU-{host}",
+            )
+            for host in (1, 2)
+        )
+    )
+    made.lose(T0, T0 + 360, steps=20, seconds=360)
+    return made
+
+
+def report(
+    energy: EnergySettings | None = FRANCE, made: EnergyLedger | None = None, **given: Any
+) -> dict[str, Any]:
+    return build_report(run_view(ledger() if made is None else made, energy, **given))
+
+
+def printed(told: dict[str, Any]) -> str:
+    out = io.StringIO()
+    Console(file=out, width=140).print(as_text(told))
+    return out.getvalue()
+
+
+# --- the contract ---
+
+
+def test_its_shape_is_the_contract() -> None:
+    told = report()
+    assert (told["run"], told["steps"], told["duration_s"]) == ("gpt-1", 300, 600.0)
+    assert set(told["energy"]) == {"joules", "by"}
+    assert told["energy"]["joules"] == 3_600_000
+    assert told["energy"]["by"][0] == {
+        "host": "node1",
+        "device": "GPU-1",
+        "component": "gpu",
+        "method": "counter",
+        "joules": 1_800_000,
+        "gap_seconds": 0,
+    }
+    assert told["emissions_g"] == {"location": pytest.approx(1.2 * 44.18), "market": None}
+    assert told["cost"] == pytest.approx(0.3)
+    assert told["lost_work"] == {"steps": 20, "seconds": 360, "joules": 360_000}
+    assert [each["id"] for each in told["incidents"]] == ["gpt-1.1"]
+    assert [each["command"] for each in told["rollbacks"]] == ["gpt-1.c1"]
+    assert msgspec.json.decode(msgspec.json.encode(told)) == told
+
+
+def test_a_run_without_samples_or_energy_has_nulls() -> None:
+    told = report(EnergySettings(), EnergyLedger(), last_sample=None, last_step=0)
+    assert told["duration_s"] is told["energy"]["joules"] is told["cost"] is None
+    assert told["emissions_g"] == {"location": None, "market": None}
+    assert told["lost_work"]["joules"] is None
+    assert any("energy.place" in each for each in told["assumptions"])
+
+
+def test_a_clock_that_is_behind_makes_no_negative_duration() -> None:
+    assert report(last_sample=999.0)["duration_s"] == 0
+
+
+# --- text ---
+
+
+def test_text_has_the_figures_the_rows_and_what_they_rest_on() -> None:
+    text = printed(report())
+    for words in (
+        "Run gpt-1 (finished): 300 steps in 10.0 min",
+        "1.000 kWh",
+        "1.200 kWh",
+        "53 g (France 2024, 44.18 g/kWh)",
+        "0.3000 EUR",
+        "20 steps, 6.0 min",
+        "100.00 Wh (10.0%)",
+        "node2",
+        "loss 9.1 | expected [2.3]",
+        "loss spike at 120",
+    ):
+        assert words in text
+
+
+def test_text_says_what_is_not_known_and_the_remedy() -> None:
+    text = printed(report(EnergySettings(), EnergyLedger()))
+    assert "not known" in text
+    assert "TRIMTAB_ENERGY__PLACE" in text
+
+
+# --- csv, markdown, model card ---
+
+
+def test_csv_is_a_header_and_a_line_with_nothing_for_what_is_not_known() -> None:
+    (line,) = csv.DictReader(io.StringIO(as_csv(report(EnergySettings(place="FR"), run='a,"b"'))))
+    assert (line["run"], line["steps"], line["energy_joules"]) == ('a,"b"', "300", "3600000.0")
+    assert float(line["emissions_location_g"]) == pytest.approx(44.18)
+    assert (line["cost"], line["lost_joules"], line["incidents"], line["rollbacks"]) == (
+        "",
+        "360000.0",
+        "1",
+        "1",
+    )
+
+
+def test_markdown_keeps_its_tables_whole() -> None:
+    lines = as_markdown(report()).splitlines()
+    assert "| node1 | NVIDIA H100 | gpu | counter | 1800000.000 | 0.0 |" in lines
+    assert "| 120 | critical | loss_spike | open | loss 9.1 \\| expected [2.3] |" in lines
+    assert "| IT energy | 1.000 kWh |" in lines
+
+
+def test_the_model_card_is_what_the_hub_reads() -> None:
+    card = ModelCard(as_model_card(report()))
+    assert card.data.get("co2_eq_emissions") == {
+        "emissions": 53.016,
+        "source": "Trimtab: energy by counter, grid France 2024, 44.18 g/kWh, PUE 1.2",
+        "training_type": "pre-training",
+        "geographical_location": "France",
+        "hardware_used": "2 NVIDIA H100",
+    }
+    assert "## Environmental impact" in card.text
+
+
+def test_a_model_card_without_a_place_claims_no_emissions() -> None:
+    card = ModelCard(as_model_card(report(EnergySettings(), phase=None)))
+    assert set(card.data.get("co2_eq_emissions") or {}) == {"source", "hardware_used"}
