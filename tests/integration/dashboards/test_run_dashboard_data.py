@@ -1,4 +1,4 @@
-"""Every query of the committed dashboard, put to a real Prometheus beside a real collector with a run in it."""
+"""Every query of the committed dashboard, put to a real Prometheus beside a real collector with a run."""
 
 from __future__ import annotations
 
