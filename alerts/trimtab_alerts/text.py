@@ -20,7 +20,7 @@ def run_page(public_url: str | None, run: str) -> str | None:
     """The URL of a run's page, or none where people have no way to the collector."""
     if public_url is None:
         return None
-    return f"{public_url.rstrip('/')}/?run={quote(run, safe='')}"
+    return f"{public_url.rstrip('/')}/runs/{quote(run, safe='')}"
 
 
 def shorten(text: str, most: int) -> str:

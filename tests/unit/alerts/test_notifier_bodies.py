@@ -30,8 +30,8 @@ def test_a_pagerduty_trigger_is_exactly_an_events_v2_event() -> None:
         "event_action": "trigger",
         "dedup_key": alert().dedup_key,
         "client": "Trimtab",
-        "client_url": f"{URL}/?run=run-1",
-        "links": [{"href": f"{URL}/?run=run-1", "text": "Run run-1"}],
+        "client_url": f"{URL}/runs/run-1",
+        "links": [{"href": f"{URL}/runs/run-1", "text": "Run run-1"}],
         "payload": {
             "summary": "run-1: loss is 11.2 at step 42, expected 2.9",
             "source": "run-1",
@@ -108,7 +108,7 @@ def test_the_webhook_body_is_exactly_alertmanagers() -> None:
             "annotations": alert().annotations,
             "startsAt": "2023-11-14T22:13:20.000Z",
             "endsAt": "0001-01-01T00:00:00Z",
-            "generatorURL": f"{URL}/?run=run-1",
+            "generatorURL": f"{URL}/runs/run-1",
             "fingerprint": alert().id[:16],
         }
     ]

@@ -17,7 +17,7 @@ def test_every_finite_time_has_a_form(time: float) -> None:
 
 
 def test_a_runs_page_quotes_its_id() -> None:
-    assert run_page("http://t.example/", "a b/c") == "http://t.example/?run=a%20b%2Fc"
+    assert run_page("http://t.example/", "a b/c") == "http://t.example/runs/a%20b%2Fc"
     assert run_page(None, "a") is None
 
 
