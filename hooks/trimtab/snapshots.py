@@ -142,7 +142,7 @@ class SnapshotStore:
         self._held: list[_Held] = []
         self._spare: list[State] = []
         self._taken = 0
-        self._last_end: float | None = None
+        self._last: tuple[float | None, float] = (None, 0.0)  # the end and the cost of the one before
         self._told_stretch = False
 
     def maybe_take(self, step: int) -> Snapshot | None:
@@ -186,7 +186,7 @@ class SnapshotStore:
         self._put_back(held, lr_factor)
         self.drop_after(step)
         self._next = step + self.every
-        self._last_end = None
+        self._last = (None, 0.0)
         return held.snapshot
 
     def drop_after(self, step: int) -> None:
@@ -263,11 +263,12 @@ class SnapshotStore:
 
     def _pace(self, snapshot: Snapshot, end: float) -> None:
         """Take them more seldom, half as often at most, where they take more than their share of the time."""
-        last_end, self._last_end = self._last_end, end
+        (last_end, last_seconds), self._last = self._last, (end, snapshot.seconds)
         if last_end is None:
             self._tell_cost(snapshot)
             return
-        excess = snapshot.seconds / max(end - last_end, snapshot.seconds, 1e-9) / MAX_TIME_SHARE
+        seconds = min(snapshot.seconds, last_seconds)  # one that was held up says nothing of the next
+        excess = seconds / max(end - last_end, seconds, 1e-9) / MAX_TIME_SHARE
         if not self._stretch or excess <= 1:
             return
         self.every = math.ceil(self.every * min(excess, 2.0))

@@ -1,0 +1,271 @@
+"""Who reads the sensors of a host, when, and what becomes of the readings."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trimtab.host_lock import HostLock
+from trimtab.readings import Readings
+from trimtab.sampler import Sampler, next_due
+from trimtab.sensors import DeviceInfo, Reading, SensorError
+from trimtab.vocabulary import NO_COUNTER, Device, is_measured
+
+GPU = DeviceInfo("GPU-a", "gpu", "a board", "counter", 1e-3, None)
+HOST = DeviceInfo("host", "host", "an estimate", "model")
+DEADLINE_S = 30.0
+
+
+class Steps:
+    """A sensor that counts its readings; it can be made to hang or to fail."""
+
+    draw_times = False
+
+    def __init__(self, device: DeviceInfo = GPU, scope: str = "gpus") -> None:
+        self.name = f"sensor of {device.uuid}"
+        self.scope = scope
+        self.reads = 0
+        self.error: Exception | None = None
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self._device = device
+
+    def read(self) -> list[Reading]:
+        self.reads += 1
+        self.may_go_on.wait(DEADLINE_S)
+        if self.error is not None:
+            raise self.error
+        return [Reading(self._device, time=float(self.reads), energy_counter=100 * self.reads)]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come about"
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Sampler]:
+    def sampler(*sensors: Steps, run: str = "r1", period_s: float = 0.005, retry_s: float = 0.005) -> Sampler:
+        return Sampler(run, lambda: sensors, lock_folder=tmp_path, period_s=period_s, retry_s=retry_s)
+
+    return sampler
+
+
+def test_readings_come_out_as_columns(make: Callable[..., Sampler]) -> None:
+    sensor = Steps()
+    sampler = make(sensor)
+    sampler.start()
+    until(lambda: sensor.reads >= 3)
+    sampler.stop()
+    (device,) = sampler.drain()
+    assert (device.uuid, device.component, device.name, device.method) == (
+        "GPU-a",
+        "gpu",
+        "a board",
+        "counter",
+    )
+    assert device.counter_unit_j == 1e-3
+    assert device.host
+    assert device.boot_id
+    assert list(device.time) == [float(i) for i in range(1, sensor.reads + 1)]
+    assert device.energy_counter is not None
+    assert list(device.energy_counter) == [100 * i for i in range(1, sensor.reads + 1)]
+    assert (device.power_w, device.util) == (None, None)
+    assert sampler.drain() == []
+
+
+def test_the_end_is_read_too(make: Callable[..., Sampler]) -> None:
+    sensor = Steps()
+    sampler = make(sensor, period_s=3600.0)
+    sampler.start()
+    until(lambda: sensor.reads == 1)
+    sampler.stop()
+    assert sensor.reads == 2
+    assert [list(device.time) for device in sampler.drain()] == [[1.0, 2.0]]
+
+
+def test_a_job_shorter_than_the_search_for_sensors_is_read_once_or_twice(
+    make: Callable[..., Sampler],
+) -> None:
+    sensor = Steps()
+    sampler = make(sensor, period_s=3600.0)
+    sampler.start()
+    sampler.stop()
+    assert sensor.reads in (1, 2)
+
+
+def test_a_sensor_that_hangs_delays_no_other(make: Callable[..., Sampler]) -> None:
+    stuck, other = Steps(GPU), Steps(HOST, "host")
+    stuck.may_go_on.clear()
+    sampler = make(stuck, other)
+    sampler.start()
+    until(lambda: other.reads >= 5)
+    assert stuck.reads == 1
+    assert [device.uuid for device in sampler.drain()] == ["host"]
+    stuck.may_go_on.set()
+    sampler.stop()
+
+
+def test_a_sensor_that_fails_is_told_once_and_tried_again(
+    make: Callable[..., Sampler], caplog: pytest.LogCaptureFixture
+) -> None:
+    sensor, other = Steps(GPU), Steps(HOST, "host")
+    sensor.error = SensorError("none of 1 boards answers")
+    sampler = make(sensor, other)
+    with caplog.at_level(logging.WARNING, "trimtab"):
+        sampler.start()
+        until(lambda: sensor.reads >= 3 and other.reads >= 3)
+        assert [record.message for record in caplog.records] == [
+            "trimtab: sensor of GPU-a: none of 1 boards answers"
+        ]
+        sensor.error = None
+        until(lambda: any(device.uuid == "GPU-a" for device in sampler.drain()))
+        sampler.stop()
+
+
+def test_an_error_that_no_sensor_should_raise_ends_nothing(
+    make: Callable[..., Sampler], caplog: pytest.LogCaptureFixture
+) -> None:
+    sensor = Steps()
+    sensor.error = ZeroDivisionError("a defect")
+    sampler = make(sensor)
+    sampler.start()
+    until(lambda: sensor.reads >= 3)
+    sampler.stop()
+    assert len([record for record in caplog.records if "a defect" in record.message]) == 1
+
+
+def test_one_of_the_ranks_reads_and_another_takes_over(make: Callable[..., Sampler]) -> None:
+    sensors = Steps(), Steps()
+    samplers = make(sensors[0]), make(sensors[1])
+    samplers[0].start()
+    until(lambda: sensors[0].reads >= 3)
+    samplers[1].start()
+    until(lambda: sensors[0].reads >= 6)
+    assert sensors[1].reads == 0
+    samplers[0].stop()
+    until(lambda: sensors[1].reads >= 3)
+    samplers[1].stop()
+
+
+def test_two_runs_on_a_host_read_each_for_itself(make: Callable[..., Sampler]) -> None:
+    sensors = Steps(), Steps()
+    samplers = make(sensors[0], run="r1"), make(sensors[1], run="r2")
+    for sampler in samplers:
+        sampler.start()
+    until(lambda: all(sensor.reads >= 2 for sensor in sensors))
+    for sampler in samplers:
+        sampler.stop()
+
+
+def test_ranks_with_other_boards_read_each_their_own(make: Callable[..., Sampler]) -> None:
+    sensors = Steps(scope="gpus-a"), Steps(scope="gpus-b")
+    samplers = [make(sensor) for sensor in sensors]
+    for sampler in samplers:
+        sampler.start()
+    until(lambda: all(sensor.reads >= 2 for sensor in sensors))
+    for sampler in samplers:
+        sampler.stop()
+
+
+def test_a_rank_that_waits_for_its_turn_can_be_stopped(make: Callable[..., Sampler], tmp_path: Path) -> None:
+    sensors = Steps(), Steps()
+    first, second = make(sensors[0]), make(sensors[1], retry_s=3600.0)
+    first.start()
+    until(lambda: sensors[0].reads >= 1)
+    second.start()
+    second.stop()
+    first.stop()
+    assert sensors[1].reads == 0
+    assert list(tmp_path.iterdir()) == [], "locks that nobody holds are removed"
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    code = textwrap.dedent(
+        f"""
+        import time, pathlib
+        from trimtab.host_lock import HostLock
+        assert HostLock(pathlib.Path({str(path)!r})).take()
+        print("held", flush=True)
+        time.sleep(600)
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        lock = HostLock(path)
+        assert not lock.take()
+        owner.kill()
+        owner.wait()
+        until(lock.take)
+        assert lock.held
+        lock.free()
+    assert not path.exists()
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    one, other = HostLock(tmp_path / "lock"), HostLock(tmp_path / "lock")
+    assert one.take()
+    assert one.take()
+    assert not other.take()
+    other.free()
+    assert not other.take()
+    one.free()
+    assert not one.held
+    assert other.take()
+    assert not one.take()
+    other.free()
+
+
+def readings(count: int, device: DeviceInfo = GPU) -> list[Reading]:
+    return [Reading(device, time=float(i), power_w=10.0 * i) for i in range(count)]
+
+
+def test_the_oldest_readings_are_dropped_and_counted() -> None:
+    held = Readings("a-host", "boot-1", capacity=4)
+    held.add(readings(7))
+    held.add(readings(3, HOST))
+    assert held.dropped == 3
+    drained = {device.uuid: list(device.time) for device in held.drain()}
+    assert drained == {"GPU-a": [3.0, 4.0, 5.0, 6.0], "host": [0.0, 1.0, 2.0]}
+
+
+def test_what_a_reading_lacks_is_not_measured() -> None:
+    held = Readings("a-host", "boot-1")
+    held.add([Reading(GPU, 1.0, power_w=5.0, energy_counter=7), Reading(GPU, 2.0, util=0.0)])
+    (device,) = held.drain()
+    assert isinstance(device, Device)
+    assert device.power_w is not None
+    assert [is_measured(value) for value in device.power_w] == [True, False]
+    assert device.energy_counter is not None
+    assert list(device.energy_counter) == [7, NO_COUNTER]
+    assert device.util is not None
+    assert [is_measured(value) for value in device.util] == [False, True]
+    assert device.temp_c is None
+    assert (device.host, device.boot_id) == ("a-host", "boot-1")
+
+
+@pytest.mark.parametrize(
+    ("now", "share", "due"),
+    [
+        (0.0, 0.0, 1.0),
+        (0.99, 0.0, 1.0),
+        (1.0, 0.0, 2.0),
+        (3.4, 0.0, 4.0),
+        (0.1, 0.75, 1.75),
+        (1.75, 0.1, 2.1),
+    ],
+)
+def test_readings_keep_to_their_periods(now: float, share: float, due: float) -> None:
+    assert next_due(100.0, 100.0 + now, 1.0, share) == pytest.approx(100.0 + due)
