@@ -80,7 +80,7 @@ def _folder(folder: Path) -> dict[str, Any]:
         "path": str(folder.absolute()),
         "writable": writable,
         "problem": None if writable else f"{folder.absolute()} cannot be written",
-        "remedy": None if writable else "set TRIMTAB_DIR to a folder that can",
+        "remedy": None if writable else "set TRIMTAB_DIR to a folder that can be written",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,13 +14,13 @@ import typer
 from rich.console import Console
 
 from trimtab_monitor.cli.failure import failing_as
-from trimtab_monitor.ledger import EnergySettings
 from trimtab_monitor.report.build import build_report
 from trimtab_monitor.report.locate import open_source
 from trimtab_monitor.report.markdown import as_markdown, as_model_card
 from trimtab_monitor.report.sources import find_run
 from trimtab_monitor.report.table import as_csv
 from trimtab_monitor.report.text import as_text
+from trimtab_monitor.settings import Settings
 from trimtab_monitor.settings_load import SettingsInvalid, load_settings
 from trimtab_monitor.store.protocols import StoreError, StoreUnavailable
 
@@ -66,21 +67,20 @@ def command(
         "currency": currency,
     }
     with failing_as("report"):
-        energy = _energy_settings(config, given)
-        _tell(_report(run, url, folder, energy), format_)
+        _tell(_report(run, url, folder, _settings(config, given)), format_)
 
 
-def _energy_settings(config: Path | None, given: Mapping[str, Any]) -> EnergySettings:
-    flags = {"energy": {name: value for name, value in given.items() if value is not None}}
+def _settings(config: Path | None, given: Mapping[str, Any]) -> Settings:
+    energy = {name: value for name, value in given.items() if value is not None}
     try:
-        return load_settings(config, flags if flags["energy"] else None).energy
+        return load_settings(config, {"energy": energy} if energy else None)
     except SettingsInvalid as error:
         raise ValueError(str(error)) from None
 
 
-def _report(run: str, url: str | None, folder: Path | None, energy: EnergySettings) -> dict[str, Any]:
+def _report(run: str, url: str | None, folder: Path | None, settings: Settings) -> dict[str, Any]:
     try:
-        with open_source(url, folder, energy, os.environ) as source:
+        with closing(open_source(url, folder, settings, os.environ)) as source:
             return build_report(source.view(find_run(source, run)))
     except (StoreError, StoreUnavailable) as error:
         raise RuntimeError(str(error)) from None

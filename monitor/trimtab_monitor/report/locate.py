@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from trimtab_monitor.ledger import EnergySettings
 from trimtab_monitor.report.address import collector_url, data_folder
-from trimtab_monitor.report.sources import HttpSource, StoreSource
+from trimtab_monitor.report.http_source import HttpSource
+from trimtab_monitor.report.sources import Source
+from trimtab_monitor.report.store_source import StoreSource
+from trimtab_monitor.settings import Settings
 
 STORE_FILE: Final = "trimtab.db"
 
 
 def open_source(
-    url: str | None, folder: Path | None, energy: EnergySettings, environ: Mapping[str, str]
-) -> HttpSource | StoreSource:
+    url: str | None, folder: Path | None, settings: Settings, environ: Mapping[str, str]
+) -> Source:
     """Open what knows the runs.
 
     Raises:
@@ -23,10 +25,10 @@ def open_source(
     """
     named = collector_url(url, folder, environ)
     if named:
-        return HttpSource(named, energy)
+        return HttpSource(named, settings.energy)
     store = data_folder(folder, environ) / STORE_FILE
     if not store.is_file():
         raise ValueError(
             f"{store} does not exist, and no collector is named: give --dir or --url, or set TRIMTAB_URL"
         )
-    return StoreSource(store, energy)
+    return StoreSource(store, settings)

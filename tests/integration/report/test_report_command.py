@@ -1,0 +1,139 @@
+"""`trimtab report` over a real store: whatever was in the log is in the report, judged or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from trimtab import wire
+from trimtab_monitor.cli import report
+from trimtab_monitor.entries import BatchReceived, Entry, Registered, Registration, draft_of
+from trimtab_monitor.ledger.testing import T0, device
+from trimtab_monitor.report.locate import STORE_FILE
+from trimtab_monitor.store.sqlite import SqliteStore
+
+STEPS = 60
+
+Trimtab = Callable[..., Result]
+
+
+@pytest.fixture
+def trimtab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trimtab:
+    """`trimtab report`, in an empty folder and environment."""
+    monkeypatch.delenv("TRIMTAB_URL", raising=False)
+    monkeypatch.delenv("TRIMTAB_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    app = Typer()
+    app.command()(report.command)
+    return lambda *arguments, **env: CliRunner().invoke(app, list(arguments), env=env)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of a collector that was killed: two runs in the log, nothing of it judged."""
+    made = tmp_path / ".trimtab"
+    store = SqliteStore(made / STORE_FILE)
+    for entry in (*a_run("old", T0 - 1_000), *a_run("new", T0)):
+        store.log.append(draft_of(entry)).result()
+    store.close()
+    return made
+
+
+def a_run(run: str, start: float) -> Iterator[Entry]:
+    """A minute at 700 W, a step a second."""
+    yield Registered(start, run, Registration(project="gpt"))
+    times = [start - T0 + i for i in range(STEPS + 1)]
+    batch = wire.Batch(
+        rank=0,
+        seq=0,
+        step=array("q", range(1, STEPS + 1)),
+        time=array("d", (T0 + time for time in times[1:])),
+        metrics={"loss": array("d", (5.0 - 0.01 * i for i in range(STEPS)))},
+        devices=[device(times, power=[700.0] * len(times))],
+        events=[{"kind": wire.RUN_END, "step": STEPS, "time": start + STEPS, "status": "finished"}],
+    )
+    yield BatchReceived(start + STEPS, run, batch)
+
+
+def told(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    parsed: dict[str, Any] = msgspec.json.decode(result.stdout)
+    return parsed
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_that_was_never_judged_is_reported_whole(trimtab: Trimtab) -> None:
+    report_ = told(trimtab("new", "--format", "json", "--place", "FR", "--pue", "1.1", "--price", "0.5"))
+    assert (report_["run"], report_["status"], report_["steps"]) == ("new", "finished", STEPS)
+    assert report_["duration_s"] == STEPS
+    assert report_["energy"]["joules"] == 42_000
+    assert report_["emissions_g"]["location"] == pytest.approx(42_000 / 3.6e6 * 1.1 * 44.18)
+    assert report_["cost"] == pytest.approx(42_000 / 3.6e6 * 1.1 * 0.5)
+    assert report_["lost_work"] == {"steps": 0, "seconds": 0, "joules": 0}
+    assert report_["incidents"] == report_["rollbacks"] == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_settings_of_the_environment_price_it(trimtab: Trimtab) -> None:
+    report_ = told(trimtab("new", "--format", "json", TRIMTAB_ENERGY__PLACE="US-GA"))
+    assert report_["emissions_g"]["location"] == pytest.approx(42_000 / 3.6e6 * 325.43)
+
+
+def test_the_folder_may_be_named(trimtab: Trimtab, folder: Path, tmp_path: Path) -> None:
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert told(trimtab("new", "--dir", str(moved), "--format", "json"))["run"] == "new"
+    assert told(trimtab("new", "--format", "json", TRIMTAB_DIR=str(moved)))["run"] == "new"
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("format_", ["text", "markdown", "model-card"])
+def test_every_way_to_tell_it_has_the_energy(trimtab: Trimtab, format_: str) -> None:
+    result = trimtab("new", "--format", format_)
+    assert result.exit_code == 0
+    assert "11.67 Wh" in result.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_csv_lines_of_runs_make_a_table(trimtab: Trimtab) -> None:
+    first, second = (trimtab(run, "--format", "csv").stdout.splitlines() for run in ("old", "new"))
+    assert first[0] == second[0]
+    rows = list(csv.DictReader(io.StringIO("\n".join([*first, second[1]]))))
+    assert [(row["run"], row["energy_joules"]) for row in rows] == [("old", "42000.0"), ("new", "42000.0")]
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_unknown_run_lists_those_that_there_are(trimtab: Trimtab) -> None:
+    result = trimtab("nwe")
+    assert result.exit_code == 2
+    assert "knows no run 'nwe'; it knows new, old" in result.stderr
+
+
+def test_without_any_store_the_remedy_is_named(trimtab: Trimtab) -> None:
+    result = trimtab("last")
+    assert result.exit_code == 2
+    assert "give --dir or --url, or set TRIMTAB_URL" in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_unknown_place_is_wrong_input(trimtab: Trimtab) -> None:
+    result = trimtab("new", "--place", "Atlantis")
+    assert result.exit_code == 2
+    assert "'Atlantis' is not in the table" in result.stderr
+
+
+def test_a_collector_that_cannot_be_reached_is_a_failure(
+    trimtab: Trimtab, free_port: Callable[[], int]
+) -> None:
+    result = trimtab("last", "--url", f"http://127.0.0.1:{free_port()}")
+    assert result.exit_code == 1
+    assert "cannot be reached" in result.stderr
+    assert "start it, or give --url or --dir" in result.stderr
