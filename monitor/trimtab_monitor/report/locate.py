@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
+from trimtab_monitor.app import STORE_FILE
 from trimtab_monitor.report.address import collector_url, data_folder
 from trimtab_monitor.report.http_source import HttpSource
 from trimtab_monitor.report.sources import Source
 from trimtab_monitor.report.store_source import StoreSource
 from trimtab_monitor.settings import Settings
-
-STORE_FILE: Final = "trimtab.db"
 
 
 def open_source(

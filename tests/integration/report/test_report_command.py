@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import urllib3
 from typer import Typer
 from typer.testing import CliRunner, Result
 
 from trimtab import wire
+from trimtab_monitor.app import STORE_FILE, build
 from trimtab_monitor.cli import report
 from trimtab_monitor.entries import BatchReceived, Entry, Registered, Registration, draft_of
+from trimtab_monitor.ledger import EnergySettings
 from trimtab_monitor.ledger.testing import T0, device
-from trimtab_monitor.report.locate import STORE_FILE
+from trimtab_monitor.report.address import COLLECTOR_FILE
+from trimtab_monitor.server import bind, url_of
+from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.sqlite import SqliteStore
+from trimtab_monitor.teardown import Teardown
 
 STEPS = 60
+READY_SECONDS = 20.0
 
 Trimtab = Callable[..., Result]
 
@@ -68,6 +78,56 @@ def told(result: Result) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
     parsed: dict[str, Any] = msgspec.json.decode(result.stdout)
     return parsed
+
+
+@contextmanager
+def serving(folder: Path, settings: Settings) -> Iterator[str]:
+    """A collector over that folder; its URL."""
+    with Teardown() as stop:
+        listener = bind("127.0.0.1", 0)
+        stop.add("listener", listener.close)
+        server = build(settings, folder, url_of(listener), stop)
+        thread = threading.Thread(target=server.serve_on, args=(listener,))
+        thread.start()
+        try:
+            yield url_of(listener)
+        finally:
+            server.stop()
+            thread.join()
+
+
+def test_a_collector_tells_the_same_as_the_store_that_it_leaves(trimtab: Trimtab, folder: Path) -> None:
+    priced = Settings(energy=EnergySettings(place="FR"))
+    with serving(folder, priced) as url:
+        _wait_until_judged(url, "new")
+        by_url = told(trimtab("new", "--format", "json", "--url", url))
+        by_environment = told(trimtab("last", "--format", "json", TRIMTAB_URL=url))
+        priced_here = told(trimtab("new", "--format", "json", "--url", url, "--place", "US-GA"))
+        unknown = trimtab("nwe", "--url", url)
+    by_store = told(trimtab("new", "--format", "json", "--place", "FR"))
+    assert by_url == by_environment == by_store
+    assert by_url["emissions_g"]["location"] == pytest.approx(42_000 / 3.6e6 * 44.18)
+    assert priced_here["emissions_g"]["location"] == pytest.approx(42_000 / 3.6e6 * 325.43)
+    assert unknown.exit_code == 2
+    assert "knows no run 'nwe'; it knows new, old" in unknown.stderr
+
+
+def test_a_collector_that_runs_in_the_folder_is_asked(trimtab: Trimtab, folder: Path) -> None:
+    with serving(folder, Settings(energy=EnergySettings(place="FR"))) as url:
+        (folder / COLLECTOR_FILE).write_text(f'{{"url": "{url}", "pid": 1}}')
+        _wait_until_judged(url, "new")
+        while_running = told(trimtab("new", "--format", "json"))
+    assert while_running["emissions_g"]["location"] is not None
+    assert told(trimtab("new", "--format", "json"))["emissions_g"]["location"] is None
+
+
+def _wait_until_judged(url: str, run: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while (
+        msgspec.json.decode(urllib3.request("GET", f"{url}/v1/runs/{run}").data).get("status") != "finished"
+    ):
+        assert time.monotonic() < deadline, f"{run} is not finished after {READY_SECONDS} s"
+        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("folder")
