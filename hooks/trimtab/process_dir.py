@@ -83,7 +83,8 @@ class ProcessDir:
     def _append(self, line: dict[str, Any]) -> None:
         descriptor = os.open(self.path / META, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            text = b"\n" + msgspec.json.encode(line) + b"\n"  # a torn line before it must not spoil this one
+            # A torn line before it must not spoil this one.
+            text = b"\n" + msgspec.json.encode(line) + b"\n"
             if os.write(descriptor, text) != len(text):
                 raise OSError(errno.ENOSPC, "no room for a line", str(self.path / META))
         finally:
@@ -102,7 +103,7 @@ class ProcessDir:
     def remove(self) -> None:
         """Delete the folder, all of it being safe at the collector, and free the lock.
 
-        It is renamed first: a process killed in the middle leaves nothing that looks like a folder to deliver.
+        It is renamed first: killed in the middle, this leaves nothing that looks like a folder to deliver.
         """
         doomed = self.path.with_name(_UNFINISHED + self.path.name)
         try:
@@ -119,10 +120,17 @@ def read_meta(path: Path) -> tuple[RunIdentity | None, dict[int, tuple[str, ...]
     sets: dict[int, tuple[str, ...]] = {}
     for line in _lines(path / META):
         if "identity" in line:
-            identity = msgspec.convert(line["identity"], RunIdentity)
+            identity = _identity(line["identity"])
         elif "set" in line:
             sets[int(line["set"])] = tuple(line["names"])
     return identity, sets
+
+
+def _identity(raw: object) -> RunIdentity | None:
+    try:
+        return msgspec.convert(raw, RunIdentity)
+    except msgspec.ValidationError:
+        return None
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

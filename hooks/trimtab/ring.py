@@ -42,6 +42,9 @@ _SIZE_MASK: Final = 2**32 - 1
 _FIRST_GUESS: Final = 16
 _LARGEST_STRETCH: Final = 4096
 
+RING_FULL: Final = "the ring was full: steps came faster than they could be packed"
+"""The reason for which records that found no room were dropped."""
+
 REENTERED: Final = -2
 FULL: Final = -1
 
@@ -209,6 +212,11 @@ class RingWriter:
     def abandon(self) -> None:
         """Forget what was reserved and not published."""
         self._busy = False
+
+    def close(self) -> None:
+        """Let go of the memory; nothing may be written after."""
+        self._busy = True
+        self._head_slot.release()
 
     def _make_room(self, size: int) -> bool:
         """Look at the tail, which `reserve` does once a quarter lap; turn the lap over where it must be."""

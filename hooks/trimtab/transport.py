@@ -50,7 +50,7 @@ class HttpTransport:
         self._base: str | None = None
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
         self._pool: urllib3.PoolManager = urllib3.PoolManager(
-            num_pools=2, maxsize=1, retries=False, timeout=timeout
+            num_pools=2, maxsize=2, retries=False, timeout=timeout
         )
 
     def post(self, path: str, body: bytes, content_type: str) -> Answer:

@@ -1,0 +1,66 @@
+"""Gives each batch its identity, once and for all: the step from the ring to the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from trimtab import wire
+from trimtab.guard import Tally
+from trimtab.packer import Event, Part, parts
+from trimtab.ring import Ring, RingReader, Slot
+from trimtab.spool import Spool, SpoolRecord
+
+SPOOL_FULL: Final = "the spool is full: the collector has been away for too long"
+UNNAMED: Final = "the names of its metrics were never written down"
+
+
+class Batches:
+    """Reads parts from the ring; `put` spools one as the next batch, and only then gives its room back.
+
+    A process killed between the two leaves a batch in the spool that says how far in the ring it goes, so
+    its rows are not packed again. Where the spool is full, the newest rows are dropped and counted, and
+    events are kept: what is on disk stays a history without holes, and its end says what is missing.
+    """
+
+    def __init__(self, ring: Ring, spool: Spool, rank: int, attempt: int, drops: Tally) -> None:
+        self._ring = ring
+        self._reader = RingReader(ring)
+        self._spool = spool
+        self._rank = rank
+        self._drops = drops
+        self._base_attempt = attempt
+        self._attempt = attempt
+        self._seq = 0
+        self._leave_count()
+
+    def parts(self, names: Mapping[int, tuple[str, ...]]) -> Iterator[Part]:
+        """Read what the ring holds; `names` are the metrics of each kind of row."""
+        return parts(self._reader.stretches(self._reader.tail), names, self._base_attempt)
+
+    def extra(self) -> Part:
+        """Return a part with nothing in it, for what does not come from the ring."""
+        return Part(self._attempt, self._reader.tail)
+
+    def put(self, part: Part, devices: Sequence[wire.Device] = (), events: Sequence[Event] = ()) -> None:
+        """Spool a part as the next batch of its attempt, then move the ring's tail behind it."""
+        if part.attempt != self._attempt:
+            self._attempt, self._seq = part.attempt, 0
+        if part.unnamed:
+            self._drops.count(UNNAMED, by=part.unnamed)
+        if self._spool.full:
+            if part.step:
+                self._drops.count(SPOOL_FULL, by=len(part.step))
+            part, devices = Part(part.attempt, part.end, events=part.events), ()
+        batch = part.batch(self._rank, self._seq, devices, events)
+        self._spool.append(SpoolRecord(self._attempt, self._seq, batch.rows, part.end, wire.encode(batch)))
+        self._seq += 1
+        self._leave_count()
+        if any(event.get("kind") == wire.RUN_END for event in batch.events):
+            self._ring[Slot.ENDED] = 1
+        self._reader.advance(part.end)
+
+    def _leave_count(self) -> None:
+        """Leave the count where whoever finds the ring of a dead process looks for it."""
+        self._ring[Slot.ATTEMPT] = self._attempt
+        self._ring[Slot.NEXT_SEQ] = self._seq

@@ -1,0 +1,67 @@
+"""The collector's commands inside the job, from the sender's thread to the next step boundary."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, Literal, Protocol
+
+from trimtab.rewind import Outcome
+from trimtab.vocabulary import Command
+
+Mode = Literal["off", "advise", "auto"]
+MODES: Final[tuple[Mode, ...]] = ("off", "advise", "auto")
+
+STOP: Final = "stop"
+
+
+class Actor(Protocol):
+    """Carries out rollbacks and cuts of the learning rate."""
+
+    def apply(self, command: Command, step: int) -> Outcome:
+        """Carry a command out after `step` good steps, or refuse it with the reason."""
+
+
+class CommandDesk:
+    """Takes each command once and carries it out, or refuses it with the reason.
+
+    `waiting` is looked at once a step; it is empty nearly always.
+    """
+
+    def __init__(self, mode: Mode, actor: Actor) -> None:
+        self.waiting: deque[Command] = deque()
+        self._mode: Mode = mode
+        self._actor = actor
+        self._seen: set[str] = set()
+        self._lock = threading.Lock()
+
+    def put(self, commands: Iterable[Command]) -> None:
+        """Take commands in; each acknowledgement repeats those that the job has not answered yet."""
+        with self._lock:
+            for command in commands:
+                if command.id not in self._seen:
+                    self._seen.add(command.id)
+                    self.waiting.append(command)
+
+    def act(self, command: Command, step: int, attempt: int) -> Outcome:
+        """Carry out a command after `step` good steps of `attempt`."""
+        reason = refusal(command, self._mode, attempt)
+        if reason is not None:
+            return Outcome(False, None, reason)
+        if command.kind == STOP:
+            return Outcome(True, None, "the next step() asks the loop to stop")
+        return self._actor.apply(command, step)
+
+
+def refusal(command: Command, mode: Mode, attempt: int) -> str | None:
+    """Say why a command must not be obeyed; None: it may be.
+
+    >>> refusal(Command(id="c1", kind="stop", attempt=0), mode="advise", attempt=0)
+    "the job's owner set rollback='advise': commands are not obeyed"
+    """
+    if mode != "auto":
+        return f"the job's owner set rollback={mode!r}: commands are not obeyed"
+    if command.attempt != attempt:
+        return f"it was decided on attempt {command.attempt}, and the job is at attempt {attempt}"
+    return None

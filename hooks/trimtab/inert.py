@@ -1,0 +1,43 @@
+"""A watch that counts steps and does nothing else: where watching is switched off, or cannot be started."""
+
+from __future__ import annotations
+
+from trimtab.boundary import Boundary, DiskCheckpoints
+from trimtab.capture import NullCapture
+from trimtab.commands import CommandDesk
+from trimtab.guard import Guard, Tally
+from trimtab.journal import Journal
+from trimtab.recorder import Recorder
+from trimtab.records import MetricSets
+from trimtab.rewind import Outcome
+from trimtab.ring import PAGE, Ring, RingWriter
+from trimtab.snapshots import NullSnapshots
+from trimtab.step_values import StepValues
+from trimtab.vocabulary import NOT_MEASURED, Command
+from trimtab.watching import Parts, Watch
+
+
+class _Nowhere:
+    """Sends nothing, and obeys nothing."""
+
+    def close(self, seconds: float, keep_ring: bool = False) -> None:
+        """There is nothing to send."""
+
+    def abandon(self) -> None:
+        """There is nothing to let go of."""
+
+    def apply(self, command: Command, step: int) -> Outcome:
+        """Refuse."""
+        return Outcome(False, None, f"step {step}: {command.kind}: the run is not watched")
+
+
+def inert_watch(run: str, guard: Guard, why: str) -> Watch:
+    """Return a watch whose steps are not recorded; `why` is told at the first of them."""
+    nowhere, drops = _Nowhere(), Tally()
+    writer = RingWriter(Ring.anonymous(PAGE), lambda: None)
+    recorder = Recorder(writer, MetricSets(lambda *_: None), drops, lambda: None)
+    values = StepValues(NullCapture(), NOT_MEASURED, drops)
+    journal = Journal(recorder, values, 0, drops, guard, lambda _: None, lambda _: None)
+    boundary = Boundary(CommandDesk("off", nowhere), NullSnapshots(), False, guard)
+    parts = Parts(nowhere, journal, boundary, DiskCheckpoints(None), guard, lambda: None, 0.0)
+    return Watch(run, "", parts, over=why)

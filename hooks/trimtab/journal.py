@@ -1,0 +1,181 @@
+"""What one process writes down of its run: steps, attempts and events, in the order in which they happen."""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
+from time import time as unix_time
+from typing import Any, Final
+
+from trimtab import wire
+from trimtab.deferred import DeferredReader, RowValues
+from trimtab.guard import Guard, Tally
+from trimtab.packer import Event
+from trimtab.recorder import Recorder
+from trimtab.step_values import StepValues
+from trimtab.vocabulary import INT64_MAX, INT64_MIN
+
+LOG = logging.getLogger("trimtab")
+
+LATE_SECONDS: Final = 1.0
+"""How long the end of an attempt waits for values that are still on a device."""
+
+
+class Journal:
+    """Numbers the steps and writes them and the events to the recorder; one thread at a time.
+
+    `number` is the number of good steps done. `tell_beside` takes an event for which the recorder has no
+    room. `on_attempt` is told of a further attempt before anything of it is recorded.
+    """
+
+    __slots__ = (
+        "_base_attempt",
+        "_deferred",
+        "_direct",
+        "_drops",
+        "_guard",
+        "_last_tick",
+        "_late",
+        "_on_attempt",
+        "_recorder",
+        "_tell_beside",
+        "_tokens",
+        "_values",
+        "number",
+    )
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        values: StepValues,
+        base_attempt: int,
+        drops: Tally,
+        guard: Guard,
+        tell_beside: Callable[[Event], None],
+        on_attempt: Callable[[int], None],
+    ) -> None:
+        self.number = 0
+        self._recorder = recorder
+        self._values = values
+        self._base_attempt = base_attempt
+        self._drops = drops
+        self._guard = guard
+        self._tell_beside = tell_beside
+        self._on_attempt = on_attempt
+        self._deferred = DeferredReader()
+        self._late = 0
+        self._tokens = values.tokens
+        self._last_tick = wire.NOT_MEASURED
+        self._direct = False
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that is being lived."""
+        return self._base_attempt + self._recorder.attempt
+
+    def add(self, loss: Any, lr: Any, grad_norm: Any, step: Any, metrics: Mapping[str, Any]) -> None:
+        """Write a step down. Three floats that need no looking at go straight to the ring."""
+        if (
+            self._direct
+            and type(loss) is float
+            and type(grad_norm) is float
+            and type(lr) is float
+            and step is None
+            and not metrics
+        ):
+            tick = perf_counter()
+            number = self.number + 1
+            self._recorder.standard(
+                number, unix_time(), loss, grad_norm, lr, tick - self._last_tick, self._tokens
+            )
+            self._last_tick = tick
+            self.number = number
+        else:
+            self._add_any(loss, lr, grad_norm, step, metrics)
+
+    def add_beside(self, metrics: Mapping[str, Any]) -> None:
+        """Write down values of the last step that are known only now, in a row of their own."""
+        self._put(unix_time(), dict(metrics))
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Write an event down."""
+        event = {"kind": kind, "step": self.number, "time": unix_time(), **fields}
+        if not self._recorder.event(event):
+            self._tell_beside(event)
+
+    def begin_attempt(self, at_step: int | None = None) -> None:
+        """Begin the next attempt; `at_step` good steps are done, if given."""
+        self.finish(LATE_SECONDS)
+        with self._guard.shield("attempt"):
+            self._on_attempt(self.attempt + 1)
+        self._recorder.attempt += 1
+        if at_step is not None:
+            self.number = at_step
+            self._last_tick = perf_counter()
+
+    def pause(self, seconds: float) -> None:
+        """Leave so many seconds out of the duration of the step under way: it was not training."""
+        self._last_tick += seconds
+
+    def write_arrived(self) -> None:
+        """Write down the steps whose values have arrived from a device."""
+        self._write(self._deferred.ready())
+
+    def finish(self, seconds: float) -> None:
+        """Wait so many seconds at most for values that are still on a device."""
+        self._write(self._deferred.finish(seconds))
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the values of some steps are still on a device."""
+        return len(self._deferred) > 0
+
+    def abandon(self) -> None:
+        """Forget a record whose writing was interrupted."""
+        self._recorder.abandon()
+
+    def _add_any(self, loss: Any, lr: Any, grad_norm: Any, step: Any, metrics: Mapping[str, Any]) -> None:
+        tick, now = perf_counter(), unix_time()
+        self.number = self._next_number(step)
+        seconds, self._last_tick = tick - self._last_tick, tick
+        values = self._values.given(loss, lr, grad_norm, seconds, metrics)
+        self._put(now, values)
+        self._direct = self._values.standard_only and not self.under_way
+
+    def _put(self, now: float, values: dict[str, Any]) -> None:
+        """Write a row of the last step, or keep it until its values have arrived from a device."""
+        waits = self._values.read(values)
+        if waits or self.under_way:
+            self._deferred.submit(RowValues(self.number, now, self._recorder.attempt, values))
+            self.write_arrived()
+        else:
+            self._recorder.row(self.number, now, values)
+
+    def _write(self, rows: Iterable[RowValues]) -> None:
+        for row in rows:
+            self._recorder.row(row.step, row.time, row.values)
+        late, self._late = self._deferred.dropped - self._late, self._deferred.dropped
+        if late:
+            self._drops.count("values did not arrive from the device in time", by=late)
+
+    def _next_number(self, step: Any) -> int:
+        number = None if step is None else self._whole(step)
+        if number is None:
+            return self.number + 1
+        if number < self.number:
+            LOG.info("trimtab: step went from %d back to %d: a new attempt begins", self.number, number)
+            self.begin_attempt()
+        return number
+
+    def _whole(self, step: Any) -> int | None:
+        try:
+            number = operator.index(step.item() if hasattr(step, "item") else step)
+        except (TypeError, ValueError, RuntimeError):
+            number = None
+        if number is not None and INT64_MIN <= number <= INT64_MAX:
+            return number
+        if self._drops.count("step is not an integer of 64 bits", type(step).__name__):
+            LOG.warning("trimtab: step=%r: give an integer; the step is counted instead", step)
+        return None

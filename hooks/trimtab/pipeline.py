@@ -1,0 +1,186 @@
+"""A sample's way out of the job: recorder -> ring -> drainer -> spool -> sender -> collector."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from trimtab.batches import Batches
+from trimtab.client import Client
+from trimtab.drainer import Drainer, Sampler, Sources
+from trimtab.guard import Guard, Tally
+from trimtab.identity import RunIdentity
+from trimtab.leftovers import Leftovers
+from trimtab.packer import Event
+from trimtab.process_dir import RING, ProcessDir
+from trimtab.recorder import Recorder
+from trimtab.records import MetricSets
+from trimtab.rejected import Rejected
+from trimtab.ring import Ring, RingWriter, Slot
+from trimtab.sender import Outlets, Sender
+from trimtab.spool import FileSpool, MemorySpool
+from trimtab.steady_spool import SteadySpool
+from trimtab.transport import HttpTransport, Transport
+from trimtab.vocabulary import Command
+
+LOG = logging.getLogger("trimtab")
+
+_MEMORY_BYTES: Final = 16 * 2**20
+_DRAIN_SHARE: Final = 0.4
+"""The part of the time for closing that the last drain may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may wait for the collector, in bytes."""
+
+    ring_bytes: int
+    spool_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What the data path is tied to at its two ends.
+
+    `poll` moves rows that have arrived from a device into the ring and says whether some are under way.
+    """
+
+    transport: Transport
+    sampler: Sampler
+    poll: Callable[[], bool]
+    on_commands: Callable[[tuple[Command, ...]], None]
+    on_page: Callable[[str], None]
+
+
+class Pipeline:
+    """One process's data path to its collector; `recorder` is the end that the training thread writes to."""
+
+    def __init__(self, identity: RunIdentity, root: Path, bounds: Bounds, ends: Ends, guard: Guard) -> None:
+        self.drops = Tally()
+        self._identity = identity
+        self._told: set[str] = set()
+        self._home, self._ring = self._claim(root, bounds.ring_bytes)
+        sets = MetricSets(self._define_set)
+        self._writer = RingWriter(self._ring, self._wake)
+        self.recorder = Recorder(self._writer, sets, self.drops, self._alarm)
+        disk = FileSpool(self._home.path, bounds.spool_bytes) if self._home is not None else None
+        self._spool = SteadySpool(disk, MemorySpool(_MEMORY_BYTES), self._disk_trouble)
+        batches = Batches(self._ring, self._spool, identity.rank, identity.attempt, self.drops)
+        sources = Sources(ends.sampler, self.drops, guard, sets.names, self._ring_drops, ends.poll)
+        self._sender = self._make_sender(root, ends, guard)
+        self._drainer = Drainer(batches, self.recorder, sources, self._sender.notify)
+
+    def _wake(self) -> None:
+        self._drainer.wake()
+
+    def _alarm(self) -> None:
+        self._drainer.alarm()
+
+    def _make_sender(self, root: Path, ends: Ends, guard: Guard) -> Sender:
+        client = Client(ends.transport)
+        rejected = Rejected(root, self.drops)
+        leftovers = Leftovers(
+            root, client, self._identity.url, rejected, lambda url: Client(HttpTransport(lambda: url))
+        )
+
+        def sweep_rest() -> None:
+            with guard.shield("recovery"):
+                leftovers.sweep()
+
+        outlets = Outlets(
+            on_commands=ends.on_commands,
+            on_page=ends.on_page,
+            set_aside=lambda record, reason: rejected.add(self._identity, record, reason),
+            before_first=lambda: leftovers.sweep(self._identity.run),
+            after_first=threading.Thread(target=sweep_rest, name="trimtab-recovery", daemon=True).start,
+        )
+        return Sender(client, self._identity, self._spool, outlets, guard)
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._drainer.start()
+        self._sender.start()
+
+    def tell(self, event: Event) -> None:
+        """Send an event beside the ring: from a signal handler, or where the ring has no room."""
+        self._drainer.tell(event)
+
+    def close(self, seconds: float, keep_ring: bool = False) -> None:
+        """Send what is left, for at most so many seconds; leave the rest to whoever finds it.
+
+        `keep_ring` is for a signal handler: the thread that it interrupted may be writing to the ring.
+        """
+        deadline = time.monotonic() + seconds
+        drained = self._drainer.stop(seconds * _DRAIN_SHARE)
+        sent = self._sender.close(max(0.0, deadline - time.monotonic()))
+        if drained and not keep_ring:
+            self._writer.close()
+            self._ring.close()
+        if self._home is None:
+            self._tell_left(drained and sent, "lost: no folder could be used")
+        elif drained and sent:
+            self._home.remove()
+        else:
+            self._tell_left(
+                False, f"kept in {self._home.path} and sent by the next job or the collector here"
+            )
+            self._home.release()
+
+    def abandon(self) -> None:
+        """Let go of everything without touching it: in a forked child, where all of it is the parent's."""
+        if self._home is not None:
+            self._home.abandon()
+
+    def _claim(self, root: Path, ring_bytes: int) -> tuple[ProcessDir | None, Ring]:
+        """Make the folder and the ring in it; where that fails, a ring in memory has to do."""
+        home: ProcessDir | None = None
+        try:
+            home = ProcessDir.create(root, self._identity)
+            return home, Ring.create(home.path / RING, ring_bytes)
+        except OSError as error:
+            if home is not None:
+                home.remove()
+            LOG.warning(
+                "trimtab: %s: %s: the run is watched, but what the collector has not confirmed is lost if "
+                "this process is killed; set TRIMTAB_DIR to a folder that can be written",
+                root,
+                error,
+            )
+            return None, Ring.anonymous(ring_bytes)
+
+    def _define_set(self, kind: int, names: tuple[str, ...]) -> None:
+        if self._home is None:
+            return
+        try:
+            self._home.define_set(kind, names)
+        except OSError as error:
+            self._disk_trouble(error)
+
+    def _disk_trouble(self, error: OSError) -> None:
+        what = type(error).__name__ + str(error.errno)
+        if what not in self._told:
+            self._told.add(what)
+            LOG.warning(
+                "trimtab: %s: samples wait for the collector in memory, %d MiB at most, and are lost if this "
+                "process is killed; make room on the disk, or set TRIMTAB_DIR to another",
+                error,
+                _MEMORY_BYTES // 2**20,
+            )
+
+    def _ring_drops(self) -> int:
+        full = self._ring[Slot.DROPPED] - self._ring[Slot.DROPPED_TOLD]
+        self._ring[Slot.DROPPED_TOLD] += full
+        return full
+
+    def _tell_left(self, sent: bool, what: str) -> None:
+        if not sent:
+            LOG.warning(
+                "trimtab: %s: the collector did not take all in time: the rest is %s",
+                self._identity.run,
+                what,
+            )

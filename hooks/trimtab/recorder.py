@@ -1,0 +1,153 @@
+"""The training thread's end of the data path: packs rows and events into the ring."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from trimtab.guard import Tally
+from trimtab.records import EVENT_KIND, STANDARD_NAMES, MetricSets, RowLayout, event_payload
+from trimtab.ring import FRAME_BYTES, MAX_ATTEMPT, REENTERED, RingWriter, word_of
+from trimtab.vocabulary import GRAD_NORM, LOSS, NOT_MEASURED, is_measured
+
+LOG = logging.getLogger("trimtab")
+
+TOO_MANY_SETS: Final = "too many different sets of metric names"
+_STANDARD: Final = frozenset(STANDARD_NAMES)
+_LOWEST: Final = -math.inf
+
+
+class Recorder:
+    """Writes rows and events to the ring; calls come from one thread at a time.
+
+    `alarm` is called when loss or gradient norm is not finite or reaches its limit, which others set.
+    `attempt` counts from 0 in this process.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_attempt",
+        "_drops",
+        "_pack_standard",
+        "_sets",
+        "_standard_size",
+        "_standard_word",
+        "_writer",
+        "grad_norm_limit",
+        "loss_limit",
+    )
+
+    def __init__(self, writer: RingWriter, sets: MetricSets, drops: Tally, alarm: Callable[[], None]) -> None:
+        self._writer = writer
+        self._sets = sets
+        self._drops = drops
+        self._alarm = alarm
+        self._pack_standard = sets.standard.packer.pack_into
+        self._standard_size = sets.standard.size
+        self.loss_limit = math.inf
+        self.grad_norm_limit = math.inf
+        self.attempt = 0
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that rows and events belong to from now on."""
+        return self._attempt
+
+    @attempt.setter
+    def attempt(self, attempt: int) -> None:
+        self._attempt = min(attempt, MAX_ATTEMPT)
+        self._standard_word = self._word(self._sets.standard)
+
+    def standard(
+        self, step: int, time: float, loss: float, grad_norm: float, lr: float, seconds: float, tokens: float
+    ) -> None:
+        """Write a row of the standard metrics: the fast path, so all must be floats and `step` 64 bits."""
+        writer = self._writer
+        size = self._standard_size
+        place = writer.reserve(size)
+        if place >= 0:
+            head = writer.head
+            self._pack_standard(
+                writer.memory,
+                place,
+                head,
+                self._standard_word,
+                step,
+                time,
+                loss,
+                grad_norm,
+                lr,
+                seconds,
+                tokens,
+                head,
+            )
+            writer.publish(size)
+        elif place == REENTERED:
+            self._reentered()
+        if not (_LOWEST < loss < self.loss_limit and _LOWEST < grad_norm < self.grad_norm_limit):
+            self._alarm()
+
+    def row(self, step: int, time: float, values: Mapping[str, float]) -> None:
+        """Write a row of any metrics; one that the row lacks of the standard ones is not measured."""
+        layout = self._sets.layout(tuple(name for name in values if name not in _STANDARD))
+        if layout is None:
+            self._count(
+                TOO_MANY_SETS, "give the same metric names at each step, None where one is not measured"
+            )
+            return
+        writer = self._writer
+        place = writer.reserve(layout.size)
+        if place >= 0:
+            head = writer.head
+            columns = [values.get(name, NOT_MEASURED) for name in layout.names]
+            layout.packer.pack_into(
+                writer.memory, place, head, self._word(layout), step, time, *columns, head
+            )
+            writer.publish(layout.size)
+        elif place == REENTERED:
+            self._reentered()
+        if self._is_urgent(values):
+            self._alarm()
+
+    def event(self, event: Mapping[str, Any]) -> bool:
+        """Write an event; False: it has to go another way, there is no room here.
+
+        Raises:
+            ValueError: it is too large.
+        """
+        payload = event_payload(event)
+        size = FRAME_BYTES + len(payload)
+        place = self._writer.reserve(size)
+        if place < 0:
+            return False
+        head, memory = self._writer.head, self._writer.memory
+        stamp = head.to_bytes(8, sys.byteorder)
+        word = word_of(size, EVENT_KIND, self._attempt).to_bytes(8, sys.byteorder)
+        memory[place : place + size] = stamp + word + payload + stamp
+        self._writer.publish(size)
+        return True
+
+    def abandon(self) -> None:
+        """Forget a record whose writing was interrupted."""
+        self._writer.abandon()
+
+    def _word(self, layout: RowLayout) -> int:
+        return word_of(layout.size, layout.kind, self._attempt)
+
+    def _is_urgent(self, values: Mapping[str, float]) -> bool:
+        loss, grad_norm = values.get(LOSS, NOT_MEASURED), values.get(GRAD_NORM, NOT_MEASURED)
+        return _beyond(loss, self.loss_limit) or _beyond(grad_norm, self.grad_norm_limit)
+
+    def _reentered(self) -> None:
+        self._count("step() called by a signal handler inside step()", "call it in the training loop only")
+
+    def _count(self, reason: str, remedy: str) -> None:
+        if self._drops.count(reason):
+            LOG.warning("trimtab: %s: a row is dropped and counted: %s", reason, remedy)
+
+
+def _beyond(value: float, limit: float) -> bool:
+    return not _LOWEST < value < limit and is_measured(value)

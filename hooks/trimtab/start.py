@@ -1,0 +1,203 @@
+"""`trimtab.watch()`: puts a watch together, in the order in which its parts need each other."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trimtab import embedded, identity, lifecycle
+from trimtab.asked import Asked, Watched
+from trimtab.boundary import Boundary, DiskCheckpoints
+from trimtab.commands import CommandDesk, Mode
+from trimtab.guard import Guard
+from trimtab.health import parameters_are_finite
+from trimtab.identity import Place, RunIdentity
+from trimtab.inert import inert_watch
+from trimtab.job_settings import JobSettings
+from trimtab.journal import Journal
+from trimtab.launch import Membership, join, note_attempt
+from trimtab.pipeline import Bounds, Ends, Pipeline
+from trimtab.rewind import Rewind
+from trimtab.sampler import Sampler
+from trimtab.snapshots import NullSnapshots
+from trimtab.step_values import StepValues
+from trimtab.transport import HttpTransport
+from trimtab.vocabulary import NOT_MEASURED, Command
+from trimtab.watching import Parts, Watch
+
+LOG = logging.getLogger("trimtab")
+
+
+def watch(
+    model: Any = None,
+    optimizer: Any = None,
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    url: str | None = None,
+    rollback: Mode = "off",
+    scheduler: Any = None,
+    scaler: Any = None,
+    total_steps: int | None = None,
+    tokens_per_step: float | None = None,
+    config: Any = None,
+) -> Watch:
+    """Watch a training run: call `step` on what this returns once a step.
+
+    `model` and `optimizer` (each one object or a list) are both optional: without them nothing is captured,
+    and nothing can be rolled back. `project` groups runs, the folder's name unless given; `name` is for
+    people. `url` is the collector; without it, and without TRIMTAB_URL, one is started on this machine.
+    `rollback`: "off", "advise" (say what would be done) or "auto" (go back to a snapshot when the collector
+    asks for it); `scheduler` and `scaler` (the GradScaler) go back too. `total_steps`, `tokens_per_step`
+    and `config` describe the run.
+
+    Raises:
+        ValueError: an argument or a TRIMTAB_* variable is not what it must be. Nothing else is raised, now or
+            later: a run that cannot be watched trains all the same, and the log says why.
+    """
+    watched = Watched(model, optimizer, scheduler, scaler)
+    project = (Path.cwd().name or "default") if project is None else project
+    asked = Asked(project, name, rollback, total_steps, tokens_per_step, config, watched)
+    settings = JobSettings.from_environ(os.environ, url)
+    guard = Guard()
+    why = "TRIMTAB_DISABLED is set"
+    if not settings.disabled:
+        why = "it could not be started"
+        with guard.shield("watch"):
+            return _start(asked, settings, guard)
+    return inert_watch(settings.run or identity.new_run_id(project, time.time()), guard, why)
+
+
+def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
+    lifecycle.end_those_watching(asked.watched.identities)
+    place = identity.find_place(os.environ)
+    member = join(asked.project, place, settings, os.environ, lifecycle.live_runs())
+    who = identity.this_process(
+        member.run, member.attempt, place.rank, asked.registration(place), settings.url
+    )
+    sampler = Sampler(who.run, guard=guard)
+    link = _Link()
+    ends = Ends(_transport(settings), sampler, link.poll, link.take_commands, link.show_page)
+    bounds = Bounds(settings.ring_bytes, settings.spool_bytes)
+    path = Pipeline(who, settings.spool_root(os.environ), bounds, ends, guard)
+    parts = _Assembly(asked, settings, place, member, guard).parts(path, sampler)
+    made = link.watch = Watch(who.run, _page(settings, who.run), parts)
+    made.begin(_run_start(asked, who, place))
+    sampler.start()
+    path.start()
+    lifecycle.adopt(made, asked.watched.identities)
+    if who.rank == 0:
+        sys.stderr.write(f"trimtab: watching {who.run}" + (f": {made.url}\n" if made.url else "\n"))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Assembly:
+    """Makes what stands between the training loop and the data path."""
+
+    asked: Asked
+    settings: JobSettings
+    place: Place
+    member: Membership
+    guard: Guard
+
+    def parts(self, path: Pipeline, sampler: Sampler) -> Parts:
+        capture = self.asked.watched.capture(self.guard)
+        values = StepValues(capture, float(self.asked.tokens_per_step or NOT_MEASURED), path.drops)
+        journal = Journal(
+            path.recorder,
+            values,
+            self.member.attempt,
+            path.drops,
+            self.guard,
+            path.tell,
+            self._attempt_note(),
+        )
+
+        def let_go() -> None:
+            capture.close()
+            sampler.stop()
+
+        return Parts(
+            path,
+            journal,
+            self._boundary(),
+            self._checkpoints(),
+            self.guard,
+            let_go,
+            self.settings.close_seconds,
+        )
+
+    def _boundary(self) -> Boundary:
+        mode = self.asked.rollback
+        snapshots = self.asked.watched.snapshots(mode, self.settings, self.place)
+        ledger = f"{self.member.run}.r{self.place.rank}.jsonl"
+        rewind = Rewind(snapshots, self.settings.data_folder(os.environ) / "rollbacks" / ledger)
+        takes_snapshots = not isinstance(snapshots, NullSnapshots)
+        return Boundary(CommandDesk(mode, rewind), snapshots, takes_snapshots, self.guard)
+
+    def _checkpoints(self) -> DiskCheckpoints:
+        model = self.asked.watched.model
+        return DiskCheckpoints(None if model is None else lambda: parameters_are_finite(model))
+
+    def _attempt_note(self) -> Callable[[int], None]:
+        if not self.member.noted:
+            return lambda _: None
+        folder = self.settings.data_folder(os.environ)
+        return lambda attempt: note_attempt(folder, self.member.run, self.place.rank, attempt)
+
+
+@dataclass(slots=True)
+class _Link:
+    """Leads from the threads of the data path to the watch, which is made after them."""
+
+    watch: Watch | None = None
+
+    def poll(self) -> bool:
+        return self.watch is not None and self.watch.poll()
+
+    def take_commands(self, commands: tuple[Command, ...]) -> None:
+        if self.watch is not None:
+            self.watch.take_commands(commands)
+
+    def show_page(self, url: str) -> None:
+        if self.watch is not None:
+            self.watch.url = url
+
+
+def _transport(settings: JobSettings) -> HttpTransport:
+    url = settings.url
+    if url is not None:
+        return HttpTransport(lambda: url)
+    folder = settings.data_folder(os.environ)
+    return HttpTransport(lambda: embedded.start_or_join(folder))
+
+
+def _page(settings: JobSettings, run: str) -> str:
+    """Return the run's page, as far as it is known before the collector has answered."""
+    try:
+        base = settings.url or embedded.start_or_join(settings.data_folder(os.environ))
+    except OSError as error:
+        LOG.warning("trimtab: there is no collector yet: %s", error)
+        return ""
+    return f"{base}/?run={run}"
+
+
+def _run_start(asked: Asked, who: RunIdentity, place: Place) -> dict[str, Any]:
+    return {
+        "rollback": asked.rollback,
+        "host": who.host,
+        "boot_id": who.boot_id,
+        "pid": who.pid,
+        "rank": who.rank,
+        "world_size": place.world_size,
+        "python": platform.python_version(),
+        "git_commit": identity.git_commit(Path.cwd()),
+    }

@@ -1,0 +1,238 @@
+"""The handle of one watched run: what the training loop calls once a step."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol
+
+from trimtab import wire
+from trimtab.boundary import Boundary, DiskCheckpoints
+from trimtab.guard import Guard
+from trimtab.journal import LATE_SECONDS, Journal
+from trimtab.step_result import StepResult
+from trimtab.vocabulary import Command
+
+LOG = logging.getLogger("trimtab")
+
+Status = Literal["finished", "failed"]
+_TRAIN: Final = "train"
+_LEAST_SECONDS: Final = 0.5
+
+
+class DataPath(Protocol):
+    """The way of what is written down to the collector."""
+
+    def close(self, seconds: float, keep_ring: bool = False) -> None:
+        """Send what is left, in bounded time."""
+
+    def abandon(self) -> None:
+        """Let go of everything without touching it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a watch is made of. `let_go` returns what was borrowed from the optimizer and the host."""
+
+    path: DataPath
+    journal: Journal
+    boundary: Boundary
+    checkpoints: DiskCheckpoints
+    guard: Guard
+    let_go: Callable[[], None]
+    close_seconds: float
+
+
+class Watch:
+    """One watched run. `step` is the one call a step; nothing here raises into the training loop.
+
+    `run` is the run's id, `url` its page, empty where there is none. `over` says why steps are not recorded
+    any more, None while they are.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_boundary",
+        "_guard",
+        "_journal",
+        "_lock",
+        "_parts",
+        "_phase",
+        "_told_over",
+        "_waiting",
+        "over",
+        "run",
+        "url",
+    )
+
+    def __init__(self, run: str, url: str, parts: Parts, over: str | None = None) -> None:
+        self.run = run
+        self.url = url
+        self.over = over
+        self._parts = parts
+        self._journal = parts.journal
+        self._boundary = parts.boundary
+        self._waiting = parts.boundary.desk.waiting
+        self._guard = parts.guard
+        self._lock = threading.RLock()
+        self._phase = _TRAIN
+        self._told_over = False
+
+    @property
+    def step_number(self) -> int:
+        """The number of good steps done: after a rollback, the step that the job is back at."""
+        return self._journal.number
+
+    def step(
+        self,
+        loss: Any = None,
+        lr: Any = None,
+        *,
+        grad_norm: Any = None,
+        step: int | None = None,
+        **metrics: Any,
+    ) -> StepResult:
+        """Record one step, once the optimizer has done it; obey a command if one waits.
+
+        Values are numbers or one-element tensors; a tensor on an accelerator is read later, without waiting
+        for it. None: not measured. `lr` and `grad_norm` that are not given are read from the optimizer that
+        `watch()` got. `step` is counted from 1 unless given; where it goes backwards, a new attempt begins.
+        Any other keyword is a metric of that name.
+        """
+        try:
+            with self._lock:
+                if self.over is not None:
+                    return self._stray_step()
+                self._journal.add(loss, lr, grad_norm, step, metrics)
+                if self._boundary.attentive or self._waiting:
+                    rolled_back = self._boundary.act(self._journal)
+                    return StepResult(self._journal.number, rolled_back, self._boundary.stop)
+                return StepResult(self._journal.number, False, self._boundary.stop)
+        except Exception as error:  # noqa: BLE001  (the job comes first: this is the outermost guard)
+            self._journal.abandon()
+            self._guard.caught("step", error)
+            return StepResult(self._journal.number, False, self._boundary.stop)
+        except BaseException:
+            self._journal.abandon()
+            raise
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Say that the block is not training, such as `eval` or `checkpoint`: its time is not a step's."""
+        before, began = self._phase, perf_counter()
+        self._enter_phase(str(name))
+        try:
+            yield
+        finally:
+            self._journal.pause(perf_counter() - began)
+            self._enter_phase(before)
+
+    def record(self, **metrics: Any) -> None:
+        """Record values that belong to the last step but are known only now, such as an evaluation's."""
+        with self._guard.shield("record"), self._lock:
+            if self.over is None:
+                self._journal.add_beside(metrics)
+
+    def checkpoint_saved(self, path: object) -> None:
+        """Say that a checkpoint of the state after the last step is at `path`: a restart can go back to it.
+
+        Looks at every parameter once: one that holds a NaN makes it a checkpoint not to go back to.
+        """
+        with self._guard.shield("checkpoint_saved"), self._lock:
+            if self.over is None:
+                self._parts.checkpoints.tell(self._journal, str(path))
+
+    def close(self) -> None:
+        """End the run as finished and send what is left, for a few seconds at most; once is enough."""
+        self.end("finished")
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, trace
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            self.end("finished")
+        else:
+            self.end("failed", f"{type(error).__name__}: {error}"[:300])
+
+    def begin(self, fields: dict[str, Any]) -> None:
+        """Say that the process has begun: the first event of its log."""
+        with self._guard.shield("begin"), self._lock:
+            self._journal.tell(wire.RUN_START, **fields)
+
+    def end(
+        self, status: Status, reason: str | None = None, seconds: float | None = None, by_signal: bool = False
+    ) -> None:
+        """End the run; `by_signal`: a signal handler asks, and may have interrupted a step."""
+        seconds = self._parts.close_seconds if seconds is None else seconds
+        deadline = perf_counter() + seconds
+        if not self._finish(status, reason, min(LATE_SECONDS, 0.2 * seconds)):
+            return
+        with self._guard.shield("close"):
+            self._parts.let_go()
+        with self._guard.shield("close"):
+            self._parts.path.close(max(_LEAST_SECONDS, deadline - perf_counter()), keep_ring=by_signal)
+
+    def abandon(self) -> None:
+        """Become inert in a forked child: ring, spool and threads are the parent's."""
+        self._lock = threading.RLock()  # a thread that is not here may hold the other one
+        self._retire("this process is a fork of the one that called trimtab.watch(); call it here too")
+        self._parts.path.abandon()
+
+    def take_commands(self, commands: tuple[Command, ...]) -> None:
+        """Take commands of the collector's, on the sender's thread."""
+        self._boundary.desk.put(commands)
+
+    def poll(self) -> bool:
+        """Write down values that have arrived from a device; True: others are still under way.
+
+        On the drainer's thread, so that the last step of a job that hangs in the next one is seen.
+        """
+        if not self._journal.under_way or not self._lock.acquire(blocking=False):
+            return self._journal.under_way
+        try:
+            self._journal.write_arrived()
+        finally:
+            self._lock.release()
+        return self._journal.under_way
+
+    def _finish(self, status: Status, reason: str | None, late_seconds: float) -> bool:
+        """Write the run's end down; False: it was before, or a step that never ends is in the way."""
+        if not self._lock.acquire(timeout=LATE_SECONDS):
+            LOG.warning("trimtab: run %s is not closed: another thread is inside step()", self.run)
+            return False
+        try:
+            if self.over is not None:
+                return False
+            with self._guard.shield("close"):
+                self._journal.finish(late_seconds)
+                self._journal.tell(wire.RUN_END, status=status, reason=reason)
+            self._retire("it was closed")
+            return True
+        finally:
+            self._lock.release()
+
+    def _retire(self, because: str) -> None:
+        self.over = because
+        self._boundary.retire()
+
+    def _stray_step(self) -> StepResult:
+        self._journal.number += 1
+        if not self._told_over:
+            self._told_over = True
+            LOG.warning("trimtab: step() of run %s is ignored: %s", self.run, self.over)
+        return StepResult(self._journal.number, False, self._boundary.stop)
+
+    def _enter_phase(self, name: str) -> None:
+        with self._guard.shield("phase"), self._lock:
+            self._phase = name
+            if self.over is None:
+                self._journal.tell(wire.PHASE, phase=name)
