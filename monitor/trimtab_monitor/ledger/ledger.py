@@ -16,7 +16,7 @@ from trimtab_monitor.ledger.curve import EnergyCurve
 from trimtab_monitor.ledger.lost_work import LostIntervals
 from trimtab_monitor.ledger.reading import LATEST_S, Counts, is_node_meter, readings
 from trimtab_monitor.ledger.stream import Stream, Tally
-from trimtab_monitor.ledger.units import HOUR_US, MICRO, Piece, micros
+from trimtab_monitor.ledger.units import HOUR_US, MICRO, MINUTE_US, Piece, micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +203,11 @@ class EnergyLedger:
         ]
 
     def counter_checks(self) -> Mapping[str, float]:
-        """By device, the energy its counter tells over what its power tells for the same time."""
+        """By device, the energy its counter tells over what its power tells, of a minute or more."""
         return {
             stream.uuid: stream.checked_counter_uj / stream.checked_power_uj
             for stream in self.streams.values()
-            if stream.checked_power_uj > 0
+            if stream.checked_us >= MINUTE_US and stream.checked_power_uj > 0
         }
 
     # --- inside ---

@@ -120,6 +120,7 @@ def _told(settings: EnergySettings, factors: Factors) -> dict[str, Any]:
     return {
         "pue": {
             "value": settings.pue,
+            "is_set": settings.pue_is_set,
             "source": "settings (pue)" if settings.pue_is_set else "not set: 1.0 adds nothing for the site",
         },
         "location": {"g_per_kwh": factors.location_g_per_kwh, **_location_source(settings)},

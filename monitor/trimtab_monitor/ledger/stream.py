@@ -44,7 +44,8 @@ class Stream:
     """One device's part of the ledger. `opened_us` is when its run began on that host, if known.
 
     `method` is how its energy is known at present, `power_method` how its power readings integrate.
-    `checked_counter_uj` and `checked_power_uj` are the same energy as the counter and as power tell it.
+    `checked_counter_uj` and `checked_power_uj` are the energy of the same time, `checked_us`, as the counter
+    and as power tell it.
     """
 
     host: str
@@ -63,6 +64,7 @@ class Stream:
     counts: Counts = field(default_factory=Counts)
     periods_us: list[int] = field(default_factory=list)
     rate_w: float = 0.0
+    checked_us: int = 0
     checked_counter_uj: int = 0
     checked_power_uj: int = 0
 
@@ -215,6 +217,7 @@ class Stream:
         power_w = mean_power_w("power_instant", span.last.power_w, reading.power_w)
         if power_w is None or span.last.counter is None or interval_us > gap_limit_us(self.periods_us):
             return
+        self.checked_us += interval_us
         self.checked_counter_uj += energy_uj
         self.checked_power_uj += round(power_w * interval_us)
 

@@ -69,6 +69,11 @@ def share(part: float | None, whole: float | None) -> str:
     return f" ({part / whole:.1%})" if part is not None and whole else ""
 
 
+def pue(factors: Mapping[str, Any]) -> str:
+    """The PUE as it was used: `PUE 1.2`, or that nobody set it."""
+    return f"PUE {factors['pue']['value']:g}" if factors["pue"]["is_set"] else "PUE not set"
+
+
 def place(factors: Mapping[str, Any]) -> str:
     """Where the location-based intensity is from: `France 2024, 44.18 g/kWh`."""
     location = factors["location"]

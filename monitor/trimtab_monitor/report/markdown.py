@@ -98,4 +98,4 @@ def _source(report: Mapping[str, Any]) -> str:
     methods = sorted({row["method"] for row in report["energy"]["by"]}) or ["nothing measured"]
     where = figures.place(report["factors"])
     grid = f", grid {where}" if where else ""
-    return f"Trimtab: energy by {', '.join(methods)}{grid}, PUE {report['factors']['pue']['value']:g}"
+    return f"Trimtab: energy by {', '.join(methods)}{grid}, {figures.pue(report['factors'])}"

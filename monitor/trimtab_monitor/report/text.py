@@ -38,17 +38,13 @@ def summary_lines(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     where = figures.place(report["factors"])
     return [
         ("IT energy", figures.energy(energy)),
-        (f"Energy of the site (PUE {report['factors']['pue']['value']:g})", _site(report)),
+        (f"Energy of the site ({figures.pue(report['factors'])})", figures.energy(report["facility_joules"])),
         ("Emissions, location-based", figures.mass(emissions["location"]) + (f" ({where})" if where else "")),
         ("Emissions, market-based", figures.mass(emissions["market"])),
         ("Cost", figures.money(report["cost"], currency)),
         ("Lost work", f"{lost['steps']} steps, {figures.duration(lost['seconds'])}"),
         ("Lost energy", figures.energy(lost["joules"]) + figures.share(lost["joules"], energy)),
     ]
-
-
-def _site(report: Mapping[str, Any]) -> str:
-    return figures.energy(report["facility_joules"])
 
 
 def _summary(report: Mapping[str, Any]) -> Table:

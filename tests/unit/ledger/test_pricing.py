@@ -77,7 +77,11 @@ def test_without_settings_nothing_is_made_up_and_each_remedy_is_named() -> None:
     told = priced(ledger(), EnergySettings())
     assert told["emissions_g"] == {"location": None, "market": None}
     assert told["cost"] is None
-    assert told["factors"]["pue"] == {"value": 1.0, "source": "not set: 1.0 adds nothing for the site"}
+    assert told["factors"]["pue"] == {
+        "value": 1.0,
+        "is_set": False,
+        "source": "not set: 1.0 adds nothing for the site",
+    }
     for remedy in ("energy.pue", "energy.place", "energy.market_intensity_g_per_kwh", "energy.price_per_kwh"):
         assert any(remedy in note for note in told["notes"])
 
@@ -98,7 +102,7 @@ def test_an_intensity_that_is_given_goes_before_the_place() -> None:
 def test_what_went_wrong_with_readings_is_said() -> None:
     made = ledger_of(
         device([0, 1, 1, 2, 3, 60], power=[100, 100, 100, -5, 100, 100], method="model"),
-        rapl([0, 1, 2], [0, 50_000_000, 100_000_000], power=[100] * 3),
+        rapl(range(61), [50_000_000 * i for i in range(61)], power=[100] * 61),
     )
     notes = " ".join(priced(made, EnergySettings())["notes"])
     for word in (

@@ -112,6 +112,7 @@ def test_text_says_what_is_not_known_and_the_remedy() -> None:
     text = printed(report(EnergySettings(), EnergyLedger()))
     assert "not known" in text
     assert "TRIMTAB_ENERGY__PLACE" in text
+    assert "PUE not set" in text
 
 
 # --- csv, markdown, model card ---
