@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from trimtab_alerts.dispatcher import Channel, Dispatcher
+from trimtab_alerts.dispatcher import Channel, Dispatcher, OnCrash
 from trimtab_alerts.notifiers.console import ConsoleNotifier
 from trimtab_alerts.notifiers.pagerduty import PagerDutyNotifier, rate_limit
 from trimtab_alerts.notifiers.webhook import WebhookNotifier
@@ -24,14 +24,16 @@ def build_dispatcher(
     store: OutboxStore,
     settings: AlertSettings,
     public_url: str | None = None,
+    *,
     clock: Callable[[], float] = time.time,
+    on_crash: OnCrash = lambda _name, _error: None,
 ) -> Dispatcher:
     """A dispatcher of what the store holds to the destinations that are set.
 
     `public_url` is where people reach the collector, for the links in alerts; none: no links.
     """
     policy = RetryPolicy(give_up_after_seconds=settings.give_up_after_s)
-    return Dispatcher(store, channels(settings, public_url), clock=clock, policy=policy)
+    return Dispatcher(store, channels(settings, public_url), clock=clock, policy=policy, on_crash=on_crash)
 
 
 def channels(settings: AlertSettings, public_url: str | None = None) -> list[Channel]:

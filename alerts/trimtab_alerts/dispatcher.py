@@ -10,18 +10,22 @@ import logging
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from trimtab_alerts.outbox import Delivery, OutboxStore, OutboxUnavailable
-from trimtab_alerts.outcome import Notifier
+from trimtab_alerts.outcome import Notifier, Outcome, Permanent
 from trimtab_alerts.rate import TokenBucket
 from trimtab_alerts.retry import Done, GiveUp, RetryPolicy, TryAt, next_try
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 1.0
-BATCH = 64
+IDLE_SECONDS: Final = 1.0
+BATCH: Final = 64
+
+OnCrash = Callable[[str, BaseException], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class Dispatcher:
     """Sends what the outbox holds.
 
     `run_once` is all it does, on the caller's thread; `start` does the same on one thread a destination until
-    `stop`. `wake` after a commit saves waiting for the next look, which comes within a second.
+    `stop`. `wake` after a commit saves waiting for the next look, which comes within a second. If a thread
+    ends by a fault, which it should not, `on_crash` hears of it.
     """
 
     def __init__(
@@ -57,11 +62,13 @@ class Dispatcher:
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         policy: RetryPolicy | None = None,
+        on_crash: OnCrash = lambda _name, _error: None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._policy = policy or RetryPolicy()
+        self._on_crash = on_crash
         self._channels = {channel.name: channel for channel in channels}
         self._counts = dict.fromkeys(self._channels, Counts())
         self._lock = threading.Lock()
@@ -99,20 +106,19 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    @property
-    def alive(self) -> bool:
-        """Whether every destination's thread is running."""
-        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
-
     def counts(self) -> Mapping[str, Counts]:
         """What became of the sends, by destination."""
         with self._lock:
             return dict(self._counts)
 
     def _loop(self, channel: Channel, wake: threading.Event) -> None:
-        while not self._stopping.is_set():
-            wake.clear()
-            wake.wait(self._pass(channel))
+        try:
+            while not self._stopping.is_set():
+                wake.clear()
+                wake.wait(self._pass(channel))
+        except BaseException as error:
+            log.exception("alerts/%s: the thread ended by a fault", channel.name)
+            self._on_crash(f"alerts/{channel.name}", error)
 
     def _pass(self, channel: Channel) -> float:
         """One look at the outbox; returns how long to wait for the next, in seconds."""
@@ -137,7 +143,7 @@ class Dispatcher:
         return sent, 0.0
 
     def _send(self, channel: Channel, delivery: Delivery, clock: Callable[[], float]) -> None:
-        outcome = channel.notifier.notify(delivery)
+        outcome = _notify(channel, delivery)
         match next_try(delivery, outcome, clock(), self._rng, self._policy):
             case Done():
                 self._store.done(delivery.id)
@@ -169,6 +175,16 @@ class Dispatcher:
             self._counts[name] = replace(
                 was, sent=was.sent + sent, retried=was.retried + retried, dead=was.dead + dead
             )
+
+
+def _notify(channel: Channel, delivery: Delivery) -> Outcome:
+    try:
+        return channel.notifier.notify(delivery)
+    except Exception as error:  # noqa: BLE001 - a notifier's fault costs one delivery, not all that wait
+        # Not the error's own text, which might hold a secret.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("alerts/%s: a fault in the notifier, %s:\n%s", channel.name, type(error).__name__, where)
+        return Permanent(f"a fault in the notifier: {type(error).__name__}")
 
 
 def _log(level: int, what: str, delivery: Delivery, error: str) -> None:

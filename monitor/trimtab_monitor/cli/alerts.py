@@ -70,7 +70,7 @@ def _chosen(every: list[Channel], only: list[str]) -> list[Channel]:
     names = [channel.name for channel in every]
     for name in only:
         if name not in names:
-            raise typer.BadParameter(f"no destination is named {name!r}; there are: {', '.join(names)}")
+            raise ValueError(f"no destination is named {name!r}; there are: {', '.join(names)}")
     return [channel for channel in every if not only or channel.name in only]
 
 

@@ -104,15 +104,6 @@ def test_a_retry_is_reckoned_from_the_end_of_the_send() -> None:
     assert outbox.get(sample_delivery().id).next_try_at > 4600.0
 
 
-def test_it_starts_lives_and_stops() -> None:
-    dispatcher = Dispatcher(InMemoryOutbox(), [Channel("pager", Yes())])
-    assert not dispatcher.alive
-    dispatcher.start()
-    assert dispatcher.alive
-    dispatcher.stop()
-    assert not dispatcher.alive
-
-
 def test_it_stops_in_the_middle_of_a_backlog_and_leaves_the_rest_unsent() -> None:
     release = threading.Event()
     with Receiver(Reply(hold=release)) as server:
@@ -124,7 +115,6 @@ def test_it_stops_in_the_middle_of_a_backlog_and_leaves_the_rest_unsent() -> Non
         dispatcher.stop(timeout=0.0)
         release.set()
         dispatcher.stop(timeout=30.0)
-        assert not dispatcher.alive
         assert len(server.received) == 1
     assert outbox.depth() == 9
 
@@ -154,5 +144,21 @@ def test_an_outbox_that_is_unavailable_for_a_while_is_waited_for() -> None:
     dispatcher.start()
     outbox.add([sample_delivery()])
     wait_until(lambda: outbox.depth() == 0, "the outbox empties")
-    assert dispatcher.alive
     dispatcher.stop()
+
+
+class Broken(InMemoryOutbox):
+    def due(self, destination: str, now: float, limit: int) -> list[Delivery]:
+        raise LookupError("the table is gone")
+
+
+def test_a_thread_that_ends_by_a_fault_says_so() -> None:
+    crashes: list[tuple[str, BaseException]] = []
+    dispatcher = Dispatcher(
+        Broken(), [Channel("pager", Yes())], on_crash=lambda name, error: crashes.append((name, error))
+    )
+    dispatcher.start()
+    wait_until(lambda: bool(crashes), "the crash is told")
+    dispatcher.stop()
+    ((name, error),) = crashes
+    assert (name, str(error)) == ("alerts/pager", "the table is gone")

@@ -123,3 +123,21 @@ def test_the_rate_limit_delays_and_costs_no_attempt() -> None:
     assert [each.run_once(100.0), each.run_once(100.5), each.run_once(103.0)] == [4, 0, 3]
     assert all(delivery.attempts == 0 for delivery in pager.told)
     assert [delivery.id for delivery in pager.told] == [row.id for row in rows[:7]]
+
+
+class Faulty:
+    def notify(self, delivery: Delivery) -> Outcome:
+        raise KeyError("s3cret")
+
+
+def test_a_fault_in_a_notifier_costs_one_delivery_and_is_told_without_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    row = sample_delivery()
+    outbox = InMemoryOutbox([row, sample_delivery("chat")])
+    chat = Recorder()
+    Dispatcher(outbox, [Channel("pager", Faulty()), Channel("chat", chat)]).run_once(100.0)
+    assert outbox.get(row.id).error == "a fault in the notifier: KeyError"
+    assert "test_dispatcher.py" in caplog.text
+    assert "s3cret" not in caplog.text.replace('raise KeyError("s3cret")', "")
+    assert chat.actions == ["trigger"]
