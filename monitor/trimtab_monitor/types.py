@@ -64,7 +64,11 @@ class Detector(Protocol):
 
 @dataclass(slots=True)
 class Incident:
-    """Findings that belong together, told as one. Steps are of the attempt in which it was detected."""
+    """Findings that belong together, told as one. Steps are of the attempt in which it was detected.
+
+    `bad_samples` counts the bad samples in a row since it was detected, or since the run was last restored;
+    `clean_samples` those in a row that were not bad. `last_bad_step` is the last step that was.
+    """
 
     id: str
     kind: str
@@ -80,6 +84,9 @@ class Incident:
     attempt: int = 0
     opened_at: float = 0.0
     resolved_at: float | None = None
+    bad_samples: int = 0
+    clean_samples: int = 0
+    last_bad_step: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The shape in which the API, `replay` and `report` tell it."""

@@ -40,6 +40,9 @@ class DivergenceSettings:
         float, Field(gt=0, description="A smaller rise is never told, as a fraction of the usual loss.")
     ] = 0.025
     min_rise_sigma: Annotated[float, Field(gt=0, description="A smaller rise is never told, in sigma.")] = 2.0
+    level_rise: Annotated[
+        float, Field(gt=0, description="Mean rise that is told even if it climbs no further, as a fraction.")
+    ] = 0.1
     critical_rise: Annotated[
         float, Field(gt=0, description="Rise from which it is critical, as a fraction of the usual loss.")
     ] = 0.25
@@ -50,7 +53,7 @@ class DivergenceSettings:
 
 @dataclass(slots=True)
 class Divergence:
-    """A one-sided CUSUM (Page 1954) on the detrended loss finds a rise; its slope since the onset tells a drift.
+    """A one-sided CUSUM (Page 1954) on the detrended loss finds a rise; the slope since then tells a drift.
 
     Samples since the onset wait, and are learned from only if the sum falls back to zero, so the level stays
     that of before. A step to a benign new level has no slope, and is accepted after `accept_samples`.
@@ -123,9 +126,8 @@ class Divergence:
             return None
         height, slope_t = self._line()
         rise = self.series.rise(height)
-        if slope_t < settings.slope_t or height < settings.min_rise_sigma * scale:
-            return None
-        if rise < log(1.0 + settings.min_rise):
+        drifts = slope_t >= settings.slope_t and rise >= log(1.0 + settings.min_rise)
+        if height < settings.min_rise_sigma * scale or not (drifts or self._stays_up()):
             return None
         severity: Severity = "critical" if rise >= log(1.0 + settings.critical_rise) else "warning"
         if SEVERITY_RANK[severity] <= self.told:
@@ -143,6 +145,13 @@ class Divergence:
             score=height / scale,
             evidence={"samples": self.series.waiting, "slope_t": slope_t},
         )
+
+    def _stays_up(self) -> bool:
+        """Whether the loss is up by so much, for so long, that it need not climb further to be told."""
+        settings = self.settings
+        mean = self.sums[0] / self.series.waiting
+        enough = self.cusum >= 2.0 * settings.cusum_sigma
+        return enough and self.series.rise(mean) >= log(1.0 + settings.level_rise)
 
     def _line(self) -> tuple[float, float]:
         """Fit a line to the residuals since the onset: its height now, and its slope in standard errors."""

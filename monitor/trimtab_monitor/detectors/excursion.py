@@ -48,6 +48,10 @@ class ExcursionSettings:
     huge_surprise: Annotated[
         float, Field(gt=0, description="Surprise of one sample from which it needs no second.")
     ] = 36.0
+    huge_rise: Annotated[
+        float,
+        Field(gt=0, description="With this rise, as a fraction, sustained_surprise in one sample is enough."),
+    ] = 1.0
     critical_rise: Annotated[
         float, Field(gt=0, description="Rise from which it is critical, as a fraction of the usual value.")
     ] = 0.25
@@ -134,6 +138,8 @@ class Excursion:
         if rise < log(1.0 + settings.min_rise):
             return "none"
         if surprise >= settings.huge_surprise and rise >= log(1.0 + HUGE_RISES * settings.min_rise):
+            return "huge"
+        if surprise >= settings.sustained_surprise and rise >= log(1.0 + settings.huge_rise):
             return "huge"
         if self.series.waiting > 1 and self.surprise_sum >= settings.sustained_surprise:
             return "sustained"

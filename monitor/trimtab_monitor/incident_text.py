@@ -1,0 +1,109 @@
+"""Tells an incident in one sentence that a person can act on."""
+
+from __future__ import annotations
+
+from math import inf, isfinite, isnan
+from typing import Any, Final
+
+from trimtab import wire
+from trimtab_monitor.types import Incident
+
+NAMES: Final = {wire.LOSS: "loss", wire.GRAD_NORM: "gradient norm"}
+UNCHANGED: Final = 1.1
+"""A learning rate within this factor is unchanged."""
+
+
+def describe(incident: Incident) -> str:
+    """Return what happened, what came first, what the learning rate did, and what was done."""
+    parts = [
+        _what(incident),
+        _lead(incident),
+        _rate(incident.evidence),
+        _rollbacks(incident.evidence),
+        _end(incident),
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _what(incident: Incident) -> str:
+    evidence = incident.evidence
+    name = NAMES.get(incident.metric, incident.metric)
+    value, baseline, step = evidence["value"], evidence["baseline"], evidence["step"]
+    if incident.kind == "non_finite":
+        where = f"step {step} on {_ranks(evidence['ranks'])}"
+        last = f" (last finite value {number(baseline)})" if isfinite(baseline) else ""
+        return f"{name} is {number(value)} at {where}{last}"
+    score = f"{evidence['score']:.0f} times the usual noise"
+    if incident.kind == "divergence":
+        return (
+            f"{name} creeps up since step {incident.start_step}: {_change(evidence)} at step {step}, {score}"
+        )
+    told = f"{name} {_change(evidence)} at step {step}, {score}"
+    if incident.peak_step != step and evidence["peak"] > value:
+        told += f", peak {number(evidence['peak'])} at step {incident.peak_step}"
+    return told
+
+
+def _change(evidence: dict[str, Any]) -> str:
+    return f"{number(evidence['baseline'])} -> {number(evidence['value'])}"
+
+
+def _ranks(ranks: list[int]) -> str:
+    if len(ranks) == 1:
+        return f"rank {ranks[0]}"
+    shown = ", ".join(str(rank) for rank in sorted(ranks)[:8])
+    return f"ranks {shown}" + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
+
+
+def _lead(incident: Incident) -> str:
+    """Which of loss and gradient norm moved first, where both did."""
+    onsets: dict[str, int] = {}
+    for finding in incident.evidence["findings"]:
+        if finding["attempt"] == incident.attempt and finding["kind"] != "non_finite":
+            onsets.setdefault(finding["metric"], finding["onset_step"])
+    other = wire.GRAD_NORM if incident.metric == wire.LOSS else wire.LOSS
+    if other not in onsets:
+        return ""
+    ahead = onsets.get(incident.metric, incident.detected_step) - onsets[other]
+    if ahead == 0:
+        return f"{NAMES[other]} rose at the same step"
+    return f"{NAMES[other]} rose {_steps(abs(ahead))} {'earlier' if ahead > 0 else 'later'}"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"
+
+
+def _rate(evidence: dict[str, Any]) -> str:
+    if "lr_jump_step" in evidence:
+        return f"learning rate up {evidence['lr_jump_factor']:.3g} times at step {evidence['lr_jump_step']}"
+    before, now = evidence.get("lr_before"), evidence.get("lr_now")
+    if before is None or now is None or before <= 0.0:
+        return ""
+    if before / UNCHANGED < now < before * UNCHANGED:
+        return "learning rate unchanged"
+    return f"learning rate {number(before)} -> {number(now)}"
+
+
+def _rollbacks(evidence: dict[str, Any]) -> str:
+    rollbacks = evidence["rollbacks"]
+    if not rollbacks:
+        return ""
+    times = "" if len(rollbacks) == 1 else f" ({len(rollbacks)} times)"
+    return f"rolled back to step {rollbacks[-1]['to_step']}{times}"
+
+
+def _end(incident: Incident) -> str:
+    if incident.state == "open":
+        return ""
+    step = incident.evidence.get("resolved_step")
+    return "over" if step is None else f"back to normal by step {step}"
+
+
+def number(value: float) -> str:
+    """A value for people: three digits or more, and words for the non-finite."""
+    if isnan(value):
+        return "NaN"
+    if value in (inf, -inf):
+        return "infinite" if value > 0 else "minus infinite"
+    return f"{value:.2f}" if 1.0 <= abs(value) < 1000.0 else f"{value:.3g}"
