@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from trimtab import scalars
+from trimtab.vocabulary import NOT_MEASURED
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +56,7 @@ class Copier(Protocol):
 
 
 class DeferredReader:
-    """Turns rows with tensors into rows of floats, in order, without waiting.
+    """Turns rows with tensors into rows of floats, in order, without waiting; one thread at a time.
 
     At most `capacity` rows are under way. A row beyond that is dropped and counted in `dropped`: the older
     ones arrive first, and waiting for them would stall the job. A value that is not one number is left out
@@ -109,16 +110,14 @@ class DeferredReader:
         """Read what the host has, and begin to copy the rest: one copy a device."""
         on_device: dict[torch.device, dict[str, Tensor]] = {}
         for name in unread:
-            value = values.pop(name)
-            if value is None:
-                continue
+            value = values[name]
             if scalars.is_on_device(value):
                 on_device.setdefault(value.device, {})[name] = value
-                continue
-            try:
-                values[name] = scalars.as_float(value)
-            except scalars.NotANumberError as error:
-                self._tell(name, error)
+                values[name] = NOT_MEASURED  # keeps its place, and lets go of the graph behind the tensor
+            elif value is None or (number := self._number(name, value)) is None:
+                del values[name]
+            else:
+                values[name] = number
         return [
             _Part(list(held), self._copier(at).start(list(held.values()))) for at, held in on_device.items()
         ]
@@ -128,10 +127,14 @@ class DeferredReader:
             self._copiers[device] = self._copier_for(device)
         return self._copiers[device]
 
-    def _tell(self, name: str, error: scalars.NotANumberError) -> None:
-        if name not in self._told:
-            self._told.add(name)
-            LOG.warning("trimtab: %s is left out: %s", name, error)
+    def _number(self, name: str, value: Any) -> float | None:
+        try:
+            return scalars.as_float(value)
+        except scalars.NotANumberError as error:
+            if name not in self._told:
+                self._told.add(name)
+                LOG.warning("trimtab: %s is left out: %s", name, error)
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class Journal:
     def add_beside(self, metrics: Mapping[str, Any]) -> None:
         """Write down values of the last step that are known only now, in a row of their own."""
         self._put(unix_time(), dict(metrics))
+        self._direct = self._direct and not self.under_way
 
     def tell(self, kind: str, **fields: Any) -> None:
         """Write an event down."""

@@ -1,0 +1,326 @@
+"""The callback in a real Trainer, on a tiny model, against a collector that keeps all it is sent."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
+
+from trimtab import wire
+from trimtab.integrations.transformers import TrimtabCallback
+
+VOCABULARY = 32
+
+
+class Collector:
+    """Answers as the collector does and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.registrations: list[dict[str, Any]] = []
+        self.batches: list[wire.Batch] = []
+        self.commands: list[wire.Command] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                answer = collector.take(self.path, body, self.headers["Content-Type"])
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def take(self, path: str, body: bytes, content_type: str) -> bytes:
+        if path.endswith("/batches"):
+            batch = wire.decode(body, content_type)
+            self.batches.append(batch)
+            return msgspec.json.encode(wire.Ack(batch.seq, self.commands))
+        self.registrations.append(msgspec.json.decode(body))
+        return json.dumps({"run": self.registrations[-1]["run"], "url": f"{self.url}/?run=x"}).encode()
+
+    def column(self, name: str) -> dict[int, float]:
+        """Return what was measured of a metric, by step."""
+        return {
+            step: value
+            for batch in self.batches
+            if name in batch.metrics
+            for step, value in zip(batch.step, batch.metrics[name], strict=True)
+            if wire.is_measured(value)
+        }
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        found = [dict(event) for batch in self.batches for event in batch.events if event["kind"] == kind]
+        return sorted(found, key=lambda event: float(event["time"]))
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    collector = Collector()
+    monkeypatch.setenv("TRIMTAB_URL", collector.url)
+    monkeypatch.setenv("TRIMTAB_DIR", str(tmp_path / "trimtab"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the tensors are tiny
+    yield collector
+    torch.set_num_threads(threads)
+    collector.close()
+
+
+class Text(Dataset[dict[str, Tensor]]):
+    def __init__(self, rows: int) -> None:
+        generator = torch.Generator().manual_seed(3)
+        self._tokens = torch.randint(VOCABULARY, (rows, 8), generator=generator)
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"input_ids": self._tokens[index], "labels": self._tokens[index]}
+
+
+class Noted(TrainerCallback):
+    """What the Trainer itself logs at every step, where its filter does not hide it."""
+
+    def __init__(self) -> None:
+        self.logs: dict[int, dict[str, float]] = {}
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if "loss" in kwargs["logs"]:
+            self.logs[state.global_step] = kwargs["logs"]
+
+    def column(self, name: str) -> dict[int, float]:
+        return {step: logs[name] for step, logs in self.logs.items()}
+
+
+def tiny_model() -> LlamaForCausalLM:
+    torch.manual_seed(5)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=8,
+    )
+    return LlamaForCausalLM(config)
+
+
+MakeTrainer = Callable[..., Trainer]
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Path) -> MakeTrainer:
+    def make(*callbacks: TrainerCallback, kind: type[Trainer] = Trainer, **arguments: Any) -> Trainer:
+        given: dict[str, Any] = {
+            "output_dir": str(tmp_path / "out"),
+            "max_steps": 6,
+            "per_device_train_batch_size": 2,
+            "learning_rate": 1e-2,
+            "warmup_steps": 3,
+            "max_grad_norm": 0.5,
+            "logging_steps": 1,
+            "logging_nan_inf_filter": False,
+            "save_strategy": "no",
+            "report_to": "none",
+            "disable_tqdm": True,
+            "use_cpu": True,
+            "seed": 7,
+        }
+        return kind(
+            model=tiny_model(),
+            args=TrainingArguments(**{**given, **arguments}),
+            train_dataset=Text(64),
+            eval_dataset=Text(4),
+            callbacks=list(callbacks),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("micro_steps", [1, 3])
+@pytest.mark.parametrize("max_grad_norm", [0.05, 0.0])
+def test_every_step_is_one_row_with_the_values_that_the_trainer_has(
+    collector: Collector, make_trainer: MakeTrainer, micro_steps: int, max_grad_norm: float
+) -> None:
+    noted, callback = Noted(), TrimtabCallback(project="tiny")
+    make_trainer(
+        callback, noted, gradient_accumulation_steps=micro_steps, max_grad_norm=max_grad_norm
+    ).train()
+    assert list(collector.column("loss")) == [1, 2, 3, 4, 5, 6]
+    assert collector.column("loss") == pytest.approx(noted.column("loss"), rel=1e-6)
+    assert collector.column("grad_norm") == pytest.approx(noted.column("grad_norm"), rel=1e-6)
+    assert all(norm > 0.05 for norm in collector.column("grad_norm").values()), "before clipping"
+    assert collector.column("lr") == pytest.approx(noted.column("learning_rate"), rel=1e-9)
+
+
+def test_logging_seldom_and_averaged_hides_nothing(collector: Collector, make_trainer: MakeTrainer) -> None:
+    noted = Noted()
+    make_trainer(noted).train()
+    make_trainer(TrimtabCallback(), logging_steps=500, logging_nan_inf_filter=True).train()
+    assert collector.column("loss") == pytest.approx(noted.column("loss"), rel=1e-6)
+
+
+def test_a_nan_that_the_trainers_log_hides_is_seen(collector: Collector, make_trainer: MakeTrainer) -> None:
+    class Breaking(Trainer):
+        def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+            loss: Tensor = super().training_step(*args, **kwargs)
+            return loss * math.nan if self.state.global_step == 3 else loss
+
+    noted = Noted()
+    make_trainer(TrimtabCallback(), noted, kind=Breaking, logging_nan_inf_filter=True).train()
+    assert all(math.isfinite(loss) for loss in noted.column("loss").values())
+    assert [step for step, loss in collector.column("loss").items() if not math.isfinite(loss)] == [4]
+
+
+def test_a_loss_of_the_jobs_own_is_the_one_that_is_seen(
+    collector: Collector, make_trainer: MakeTrainer
+) -> None:
+    class Doubling(Trainer):
+        def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+            return 2 * super().compute_loss(*args, **kwargs)
+
+    noted = Noted()
+    make_trainer(TrimtabCallback(), noted, kind=Doubling).train()
+    assert collector.column("loss") == pytest.approx(noted.column("loss"), rel=1e-6)
+    assert collector.column("loss")[1] > 1.5 * math.log(VOCABULARY)
+
+
+def test_evaluation_is_recorded_and_is_no_training_time(
+    collector: Collector, make_trainer: MakeTrainer
+) -> None:
+    trainer = make_trainer(TrimtabCallback(), eval_strategy="steps", eval_steps=3)
+    trainer.train()
+    logged = {
+        entry["step"]: entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry
+    }
+    assert collector.column("eval_loss") == pytest.approx(logged)
+    assert list(logged) == [3, 6]
+    assert list(collector.column("loss")) == [1, 2, 3, 4, 5, 6]
+    assert list(collector.column("step_seconds")) == [2, 3, 4, 5, 6]
+    assert [event["phase"] for event in collector.events("phase")] == ["eval", "train"] * 2
+    assert not any(
+        "runtime" in name or "per_second" in name for batch in collector.batches for name in batch.metrics
+    )
+
+
+def test_several_evaluations_at_once_are_one_phase(collector: Collector, make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(TrimtabCallback(), eval_strategy="steps", eval_steps=6)
+    trainer.eval_dataset = {"near": Text(4), "far": Text(2)}
+    trainer.train()
+    assert len(collector.column("eval_near_loss")) == len(collector.column("eval_far_loss")) == 1
+    assert [event["phase"] for event in collector.events("phase")] == ["eval", "train"]
+
+
+def test_checkpoints_are_told_with_their_paths(
+    collector: Collector, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    make_trainer(TrimtabCallback(), save_strategy="steps", save_steps=3).train()
+    saved = collector.events("checkpoint_saved")
+    assert [(event["step"], event["where"]) for event in saved] == [(3, "disk"), (6, "disk")]
+    assert [Path(event["path"]) for event in saved] == [tmp_path / "out" / f"checkpoint-{n}" for n in (3, 6)]
+    assert all(Path(event["path"]).is_dir() and event["finite"] for event in saved)
+    assert [event["phase"] for event in collector.events("phase")] == ["checkpoint", "train"] * 2
+
+
+def test_a_resumed_run_goes_on_with_its_step_numbers(
+    collector: Collector, make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    make_trainer(TrimtabCallback(), max_steps=4, save_strategy="steps", save_steps=2).train()
+    collector.batches.clear()
+    trainer = make_trainer(TrimtabCallback(), max_steps=4)
+    trainer.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-2"))
+    assert list(collector.column("loss")) == [3, 4]
+
+
+def test_tokens_are_those_of_the_step_where_the_trainer_counts_them(
+    collector: Collector, make_trainer: MakeTrainer
+) -> None:
+    make_trainer(
+        TrimtabCallback(), include_num_input_tokens_seen="all", gradient_accumulation_steps=2
+    ).train()
+    assert collector.column("tokens") == dict.fromkeys(range(1, 7), 2.0 * 2 * 8)
+
+
+def test_the_run_is_described_by_what_the_trainer_knows(
+    collector: Collector, make_trainer: MakeTrainer
+) -> None:
+    trainer = make_trainer(TrimtabCallback(project="tiny", tokens_per_step=16), run_name="first try")
+    trainer.train()
+    (registration,) = collector.registrations
+    assert (registration["project"], registration["name"]) == ("tiny", "first try")
+    assert (registration["total_steps"], registration["tokens_per_step"]) == (6, 16)
+    assert registration["parameters"] == sum(parameter.numel() for parameter in tiny_model().parameters())
+    assert registration["config"]["training_arguments"]["learning_rate"] == 1e-2
+    assert registration["config"]["model"]["hidden_size"] == 16
+
+
+def test_each_train_is_a_run_and_leaves_the_trainer_as_it_was(
+    collector: Collector, make_trainer: MakeTrainer
+) -> None:
+    trainer = make_trainer(TrimtabCallback(), max_steps=2)
+    for _ in range(2):
+        trainer.train()
+        assert "training_step" not in vars(trainer)
+        assert "clip_grad_norm_" not in vars(trainer.accelerator)
+    assert len(collector.registrations) == 2
+    assert [event["status"] for event in collector.events("run_end")] == ["finished"] * 2
+
+
+def test_a_train_that_failed_does_not_stay_in_the_next(
+    collector: Collector, make_trainer: MakeTrainer
+) -> None:
+    class Failing(Trainer):
+        fails = True
+
+        def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+            if self.fails and self.state.global_step == 1:
+                raise RuntimeError("out of memory")
+            loss: Tensor = super().training_step(*args, **kwargs)
+            return loss
+
+    trainer = make_trainer(TrimtabCallback(), kind=Failing, max_steps=3)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trainer.train()
+    Failing.fails = False
+    trainer.train()
+    assert list(collector.column("loss")) == [1, 2, 3]
+    assert [event["status"] for event in collector.events("run_end")] == ["failed", "finished"]
+
+
+def test_going_back_is_refused_before_training() -> None:
+    with pytest.raises(ValueError, match="rollback: 'auto': the Trainer's loop cannot go back"):
+        TrimtabCallback(rollback="auto")
+
+
+def test_without_a_trainer_it_is_told_that_no_loss_is_seen(
+    collector: Collector, make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = make_trainer()
+    callback = TrimtabCallback()
+    callback.on_train_begin(trainer.args, trainer.state, trainer.control, model=trainer.model)
+    callback.on_train_end(trainer.args, trainer.state, trainer.control)
+    assert "not called by a transformers Trainer: no loss is seen" in caplog.text
