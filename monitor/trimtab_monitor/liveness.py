@@ -33,6 +33,9 @@ class LivenessSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    tick_s: float = Field(
+        default=5.0, gt=0, description="How often liveness is judged while some run is live, in seconds."
+    )
     heartbeat_timeout_s: float = Field(
         default=60.0, gt=0, description="A run of which nothing was heard for so long has failed, in seconds."
     )

@@ -11,12 +11,17 @@ from trimtab_monitor.liveness import Status
 
 
 class EnergyLine(msgspec.Struct, frozen=True):
-    """IT energy of one component by one method: joules, and the device seconds of which nothing is known."""
+    """IT energy of one component by one method; `joules` is none if nothing was measured.
+
+    `gap_seconds` are device seconds of which nothing is known. Lines that are not `summed` cover energy that
+    others cover too.
+    """
 
     component: str
     method: str
-    joules: float
+    joules: float | None
     gap_seconds: float
+    summed: bool
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +54,10 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     fold_errors: int
 
     @property
-    def joules(self) -> float:
-        """IT energy of the run so far."""
-        return sum(line.joules for line in self.energy)
+    def joules(self) -> float | None:
+        """IT energy of the run so far, none if nothing was measured."""
+        known = [line.joules for line in self.energy if line.summed and line.joules is not None]
+        return sum(known) if known else None
 
     def as_json(self) -> dict[str, Any]:
         """The shape in which the API tells it."""
@@ -63,8 +69,16 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
         out["latest"] = self.latest
         out["incidents_open"] = sum(self.incidents_open.values())
         out["incidents_open_by_severity"] = self.incidents_open
-        out["ledger"] = {"joules": self.joules, "by": [msgspec.to_builtins(line) for line in self.energy]}
+        out["ledger"] = self._totals()
         return out
+
+    def _totals(self) -> dict[str, Any]:
+        return {
+            "joules": self.joules,
+            "gap_seconds": sum(line.gap_seconds for line in self.energy if line.summed),
+            "lost_steps": self.lost_steps,
+            "lost_seconds": self.lost_seconds,
+        }
 
 
 def _told(registration: Registration) -> dict[str, Any]:

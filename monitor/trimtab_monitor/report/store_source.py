@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trimtab_monitor.effects import Effects
 from trimtab_monitor.entries import Registered, entry_of
-from trimtab_monitor.fleet import Fleet
-from trimtab_monitor.fold_run import Positioned, fold_run
+from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.fleet import Fleet
+from trimtab_monitor.folding.fold_run import Positioned, fold_run
+from trimtab_monitor.folding.run_state import RunState, new_run, summarise
 from trimtab_monitor.json_out import to_plain
 from trimtab_monitor.ledger import priced
 from trimtab_monitor.report.build import RunView
-from trimtab_monitor.run_state import RunState, new_run, summarise
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.sqlite import SqliteStore
 

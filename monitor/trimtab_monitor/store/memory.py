@@ -30,7 +30,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self.unavailable: str | None = None
         self._grown = threading.Condition()
-        self._wakes = 0
+        self._woken = False
         self._end = 0
         self._rows: list[tuple[Record, Draft]] = []
         self._batches: dict[tuple[str, int, int, int], int] = {}
@@ -69,13 +69,13 @@ class MemoryLog:
     def wait(self, after: int, timeout: float) -> None:
         """See Log."""
         with self._grown:
-            wakes = self._wakes
-            self._grown.wait_for(lambda: self._end > after or self._wakes != wakes, timeout)
+            self._grown.wait_for(lambda: self._end > after or self._woken, timeout)
+            self._woken = False
 
     def wake(self) -> None:
         """See Log."""
         with self._grown:
-            self._wakes += 1
+            self._woken = True
             self._grown.notify_all()
 
     def forget_ticks(self, upto: int, before: float) -> Future[None]:

@@ -91,10 +91,10 @@ class Log(Protocol):
         """The position of the newest entry, 0 if there was never one."""
 
     def wait(self, after: int, timeout: float) -> None:
-        """Wait until an entry stands behind `after`, or for `timeout` seconds, or until `wake`."""
+        """Wait for an entry behind `after`, for `timeout` seconds, or until `wake`; one thread at a time."""
 
     def wake(self) -> None:
-        """End the wait of everybody who waits now."""
+        """End the wait that goes on, else the next."""
 
     def forget_ticks(self, upto: int, before: float) -> Future[None]:
         """Drop the ticks at or before position `upto` that were received before `before`, Unix seconds."""

@@ -31,7 +31,7 @@ class SqliteLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._grown = threading.Condition()
-        self._wakes = 0
+        self._woken = False
         with database.reading() as connection:
             row = connection.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()
         self._end = int(row[0])
@@ -67,13 +67,13 @@ class SqliteLog:
     def wait(self, after: int, timeout: float) -> None:
         """See Log."""
         with self._grown:
-            wakes = self._wakes
-            self._grown.wait_for(lambda: self._end > after or self._wakes != wakes, timeout)
+            self._grown.wait_for(lambda: self._end > after or self._woken, timeout)
+            self._woken = False
 
     def wake(self) -> None:
         """See Log."""
         with self._grown:
-            self._wakes += 1
+            self._woken = True
             self._grown.notify_all()
 
     def forget_ticks(self, upto: int, before: float) -> Future[None]:

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab import wire
-from trimtab_monitor.downsample import downsample
 from trimtab_monitor.entries import batch_draft
-from trimtab_monitor.series import SeriesReader
+from trimtab_monitor.series.downsample import downsample
+from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.store.memory import MemoryStore
 
 NAN = math.nan

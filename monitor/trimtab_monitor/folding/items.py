@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trimtab import wire
-from trimtab_monitor.events import Event, read_event
+from trimtab_monitor.folding.events import Event, read_event
 from trimtab_monitor.types import Sample
 
 Item = Sample | Event

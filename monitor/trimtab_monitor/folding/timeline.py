@@ -30,18 +30,24 @@ class Timeline:
             half = CAPACITY // 2
             del self.steps[1:half:2], self.times[1:half:2]
 
-    def resume(self, step: int, time: float) -> None:
-        """The run goes on from the end of `step` at `time`: later marks are of work that is lived again."""
+    def resume(self, step: int, time: float | None) -> None:
+        """The run goes on from the end of `step`, at `time` if known: what came after is lived again."""
         keep = bisect_left(self.steps, step)
+        known = self.time_at(step)
         del self.steps[keep:], self.times[keep:]
-        self.add(step, time)
+        mark = known if time is None else time
+        if mark is not None:
+            self.add(step, mark)
 
     def time_at(self, step: int) -> float | None:
-        """When `step` ended, Unix seconds; none if that is before or after all that is known."""
+        """When `step` ended, Unix seconds; of a step before all that is known, the earliest time that is.
+
+        None if nothing is known, or nothing as late.
+        """
         i = bisect_left(self.steps, step)
-        if i == len(self.steps) or (i == 0 and self.steps[0] != step):
+        if i == len(self.steps):
             return None
-        if self.steps[i] == step:
+        if i == 0 or self.steps[i] == step:
             return self.times[i]
         share = (step - self.steps[i - 1]) / (self.steps[i] - self.steps[i - 1])
         return self.times[i - 1] + share * (self.times[i] - self.times[i - 1])

@@ -6,8 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import Any, Literal
 
-from trimtab_monitor.columns import MetricColumns, Rows, all_attempts, newest_attempts
-from trimtab_monitor.downsample import downsample
+from trimtab_monitor.series.columns import MetricColumns, Rows, all_attempts, newest_attempts
+from trimtab_monitor.series.downsample import downsample
 from trimtab_monitor.store.protocols import Log
 
 Attempt = Literal["newest", "all"] | int

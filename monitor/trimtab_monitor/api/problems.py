@@ -1,0 +1,194 @@
+"""Everything that goes wrong over HTTP, told as RFC 9457 problem documents.
+
+Each has `type`, `title`, `status`, `detail`; where one field is at fault also `field`, `value` and `remedy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trimtab.wire import WireError
+from trimtab_monitor.json_out import to_json
+from trimtab_monitor.store.protocols import StoreUnavailable
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 2
+_SHOWN_CHARS: Final = 200
+
+
+class Problem(HTTPException):
+    """A problem to answer with.
+
+    `kind` tells problems apart for programs (it ends the type URI), `title` is its name for people and
+    always the same, `detail` says what happened this time.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        remedy: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        super().__init__(status, detail, headers)
+        self.document: dict[str, Any] = {
+            "type": f"urn:trimtab:problem:{kind}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+        }
+        if field is not None:
+            self.document |= {"field": field, "value": _shown(value)}
+        if remedy is not None:
+            self.document["remedy"] = remedy
+
+    def response(self, headers: Mapping[str, str] | None = None) -> Response:
+        """The answer."""
+        told = {**(self.headers or {}), **(headers or {})}
+        return Response(to_json(self.document), self.status_code, told, media_type=MEDIA_TYPE)
+
+
+def _shown(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
+
+
+def unknown_run(run: str) -> Problem:
+    """No such run."""
+    return Problem(
+        404,
+        "unknown-run",
+        "Unknown run",
+        f"No run {_shown(run)!r} is known here.",
+        field="run",
+        value=run,
+        remedy="Register it with POST /v1/runs, or look its id up in GET /v1/runs.",
+    )
+
+
+def malformed(error: WireError) -> Problem:
+    """A batch that breaks the wire contract."""
+    unsupported = error.field == "Content-Type"
+    return Problem(
+        415 if unsupported else 400,
+        "unsupported-media-type" if unsupported else "malformed-batch",
+        "Unsupported media type" if unsupported else "Malformed batch",
+        str(error),
+        field=error.field,
+        value=error.value,
+        remedy=error.remedy,
+    )
+
+
+def too_large(limit: int, given: int | None) -> Problem:
+    """A body over the limit; `given` is None if it was not declared and the limit was met while reading."""
+    return Problem(
+        413,
+        "body-too-large",
+        "Body too large",
+        f"The body has more than {limit} bytes.",
+        field="Content-Length",
+        value=given,
+        remedy="Send fewer rows at a time, or raise server.max_body_bytes.",
+    )
+
+
+def too_busy(detail: str, remedy: str) -> Problem:
+    """More than the collector takes at once; the sender must wait."""
+    return Problem(429, "too-busy", "Too busy", detail, remedy=remedy, retry_after_s=RETRY_AFTER_S)
+
+
+def store_unavailable(error: StoreUnavailable) -> Problem:
+    """Nothing can be made durable now, so nothing is taken."""
+    return Problem(
+        503,
+        "store-unavailable",
+        "Store unavailable",
+        f"The collector cannot write or read its store: {error}.",
+        remedy="Keep what was not acknowledged and send it again; make room on the collector's disk.",
+        retry_after_s=RETRY_AFTER_S,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer everything that an endpoint raises with a problem."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(WireError, _malformed)
+    app.add_exception_handler(StoreUnavailable, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _malformed(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, WireError)
+    return malformed(error).response()
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreUnavailable)
+    return store_unavailable(error).response()
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"Nothing is at {request.url.path}."
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not for {request.url.path}."
+    else:
+        detail = str(error.detail)
+    kind = phrase.lower().replace(" ", "-")
+    problem = Problem(
+        error.status_code, kind, phrase.capitalize(), detail, remedy="See /docs for what there is."
+    )
+    return problem.response(error.headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    message = first["msg"].removeprefix("Value error, ")
+    return Problem(
+        422,
+        "invalid-request",
+        "Invalid request",
+        f"{field}: {message}",
+        field=field,
+        value=first.get("input"),
+        remedy=message[:1].upper() + message[1:] + ".",
+    ).response()
+
+
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    # Starlette's outermost middleware logs the traceback after this answer.
+    return Problem(
+        500,
+        "internal-error",
+        "Internal error",
+        f"{request.method} {request.url.path} failed by a fault of the collector.",
+        remedy="The collector's log has the traceback: please report it.",
+    ).response()

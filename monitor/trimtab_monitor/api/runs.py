@@ -1,0 +1,125 @@
+"""`/v1/runs`: register, list, look at one; its series, incidents and ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from trimtab.identity import RUN_PATTERN, new_run_id
+from trimtab.wire import INT64_MAX, INT64_MIN
+from trimtab_monitor.api.parts import Parts
+from trimtab_monitor.api.problems import Problem
+from trimtab_monitor.entries import Registration, TrainingPhase
+from trimtab_monitor.folding.run_state import unpack
+from trimtab_monitor.json_out import JsonResponse
+from trimtab_monitor.ledger import priced
+from trimtab_monitor.series.reader import Attempt
+
+router: Final = APIRouter(prefix="/v1/runs", tags=["runs"], default_response_class=JsonResponse)
+
+MAX_POINTS: Final = 100_000
+Step = Annotated[int, Query(ge=INT64_MIN, le=INT64_MAX)]
+
+
+class RegistrationBody(BaseModel):
+    """What a run says of itself. Other fields are passed over: hooks may be newer than the collector."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    run: str | None = Field(
+        default=None, pattern=f"^{RUN_PATTERN.pattern}$", description="Its id; none: one is made."
+    )
+    project: str = Field(min_length=1, max_length=200, description="What it belongs to.")
+    name: str | None = Field(default=None, max_length=200, description="Its name for people.")
+    world_size: int | None = Field(default=None, ge=1, description="How many ranks it has.")
+    total_steps: int | None = Field(default=None, ge=1, description="How many steps it wants.")
+    tokens_per_step: int | None = Field(default=None, ge=1, description="Tokens of a step, over all ranks.")
+    parameters: int | None = Field(default=None, ge=0, description="How many parameters the model has.")
+    phase: TrainingPhase | None = Field(default=None, description="What kind of training it is.")
+    config: dict[str, Any] = Field(default={}, description="Whatever else is to be kept with it.")
+
+
+@router.post("")
+def register(body: RegistrationBody, request: Request, parts: Parts) -> JsonResponse:
+    """Make a run known. The same run may register again: what it says then counts."""
+    run = body.run or new_run_id(body.project, parts.intake.now())
+    registration = Registration(**body.model_dump(exclude={"run"}))
+    parts.wait_for(parts.intake.register(run, registration))
+    return JsonResponse({"run": run, "url": parts.url(request, f"/runs/{run}")})
+
+
+@router.get("")
+def runs(parts: Parts, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000) -> JsonResponse:
+    """The runs, newest first."""
+    return JsonResponse([summary.as_json() for summary in parts.views().summaries(limit=limit)])
+
+
+@router.get("/{run}")
+def one_run(run: str, parts: Parts) -> JsonResponse:
+    """One run: its status, last step, open incidents and the ledger's totals."""
+    return JsonResponse(parts.summary(run).as_json())
+
+
+@router.get("/{run}/series")
+def series(
+    run: str,
+    parts: Parts,
+    metric: Annotated[str, Query(min_length=1)],
+    from_step: Step | None = None,
+    to_step: Step | None = None,
+    points: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 1000,
+    attempt: str = "newest",
+    rank: Annotated[int, Query(ge=0, le=INT64_MAX)] = 0,
+) -> JsonResponse:
+    """One metric over steps, in at most `points` points, no spike and no NaN hidden.
+
+    Where attempts overlap the newest counts; `attempt=all` gives every one, a number that one only.
+    """
+    parts.summary(run)
+    told = parts.series.read(
+        run,
+        metric,
+        rank=rank,
+        attempt=_attempt(attempt),
+        from_step=from_step,
+        to_step=to_step,
+        points=points,
+    )
+    return JsonResponse(told)
+
+
+def _attempt(text: str) -> Attempt:
+    if text == "all":
+        return "all"
+    if text == "newest":
+        return "newest"
+    if text.isdecimal() and int(text) <= INT64_MAX:
+        return int(text)
+    remedy = "Give newest, all, or the number of an attempt."
+    raise Problem(
+        422,
+        "invalid-request",
+        "Invalid request",
+        f"attempt: {text!r}",
+        field="attempt",
+        value=text,
+        remedy=remedy,
+    )
+
+
+@router.get("/{run}/incidents")
+def incidents(run: str, parts: Parts) -> JsonResponse:
+    """Its incidents in the order in which they were opened."""
+    parts.summary(run)
+    return JsonResponse([incident.as_json() for incident in parts.store.views.incidents(run)])
+
+
+@router.get("/{run}/ledger")
+def ledger(run: str, parts: Parts) -> JsonResponse:
+    """Its energy by device and method, gaps, carbon, cost and lost work, with the factors used."""
+    parts.summary(run)
+    packed = parts.store.state.load(run)
+    assert packed is not None, "a run with a summary has a state"
+    return JsonResponse(priced(unpack(packed).ledger, parts.settings.energy))

@@ -1,0 +1,43 @@
+"""A run goes back: what was lived after that step is lived again, and what it cost is lost."""
+
+from __future__ import annotations
+
+import msgspec
+
+from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.run_state import RunState
+
+
+def enter_attempt(
+    state: RunState, attempt: int, to_step: int, left_at: float | None, resumed_at: float | None
+) -> bool:
+    """The run goes on from the end of `to_step` in `attempt`; False if it is there already.
+
+    Times are Unix seconds of the job's clock: the old attempt ended at `left_at`, the new one goes on from
+    `resumed_at`; none where that is not known.
+    """
+    if attempt <= state.attempt:
+        return False
+    _lose(state, to_step, left_at)
+    state.attempt = attempt
+    state.last_step = min(state.last_step, to_step)
+    state.liveness.rewind(to_step)
+    state.shards.clear()
+    state.timeline.resume(to_step, resumed_at)
+    return True
+
+
+def _lose(state: RunState, to_step: int, left_at: float | None) -> None:
+    steps = state.last_step - to_step
+    began_at = state.timeline.time_at(to_step)
+    if steps <= 0 or began_at is None or left_at is None:
+        return
+    state.ledger.lose(began_at, left_at, steps, max(0.0, left_at - began_at))
+
+
+def expire_commands(state: RunState, effects: Effects) -> None:
+    """Commands that were meant for an older attempt will never be obeyed."""
+    for command in list(state.commands.values()):
+        if command.attempt < state.attempt:
+            del state.commands[command.id]
+            effects.commands[command.id] = msgspec.structs.replace(command, state="expired")

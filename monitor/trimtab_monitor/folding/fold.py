@@ -1,0 +1,102 @@
+"""The fold: one entry of the log, and what it makes of a run.
+
+Everything that the collector knows or does follows from here. It is deterministic: no clock, no store, no
+socket; time comes with the entries. So a restart, a replay and a test with a list of entries all decide the
+same.
+
+    batch   what was heard ─▶ liveness        devices ─▶ ledger
+            rows in order  ─▶ detectors ─▶ findings ─▶ incidents ─▶ rollback policy ─▶ commands
+                                                           └▶ alerts ─▶ deliveries
+            events         ─▶ attempts, checkpoints, answers to commands, phases, ends
+    tick    time passed    ─▶ liveness ─▶ hung, failed ─▶ incidents ─▶ alerts ─▶ deliveries
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trimtab import wire
+from trimtab_monitor.entries import (
+    AlertAcked,
+    BatchReceived,
+    CollectorStarted,
+    CommandPosted,
+    Entry,
+    Registered,
+    Tick,
+)
+from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.fold_batch import BatchFold
+from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.folding.telling import Telling
+from trimtab_monitor.liveness import LIVE, Verdict, judge
+from trimtab_monitor.settings import Settings
+
+
+def fold(state: RunState, entry: Entry, settings: Settings) -> Effects:
+    """Fold one entry into the state of its run; returns what it did beyond that."""
+    effects = Effects()
+    telling = Telling(state, effects, settings.alerts, entry.time)
+    match entry:
+        case Registered(registration=registration):
+            state.registration = registration
+            effects.told = True
+        case BatchReceived(batch=batch):
+            BatchFold(state, settings, effects, telling, entry.time).fold(batch)
+            _settle(state, settings, effects, telling, entry.time)
+        case Tick():
+            _settle(state, settings, effects, telling, entry.time)
+        case CollectorStarted():
+            state.liveness.collector_started(entry.time)
+        case CommandPosted(command=command):
+            _post(state, effects, command)
+        case AlertAcked(alert=alert):
+            telling.ack(alert)
+    return effects
+
+
+def _post(state: RunState, effects: Effects, command: wire.Command) -> None:
+    """A command of people: it waits for the job, unless the attempt that it is meant for is over."""
+    is_over = command.attempt < state.attempt or state.status not in LIVE
+    if is_over:
+        command = msgspec.structs.replace(command, state="expired")
+    else:
+        state.commands[command.id] = command
+    effects.commands[command.id] = command
+
+
+def _settle(state: RunState, settings: Settings, effects: Effects, telling: Telling, now: float) -> None:
+    """Judge whether the run is alive, and tell of a change."""
+    verdict = judge(state.liveness, settings.liveness, now)
+    if verdict.status == state.status:
+        return
+    state.status, state.reason = verdict.status, verdict.reason
+    effects.told = True
+    if state.marked is not None:
+        telling.incident(state.incidents.resolve(state.marked, state.last_step, now))
+        state.marked = None
+    if verdict.status in ("hung", "failed"):
+        _mark(state, telling, verdict, now)
+    if verdict.status == "finished":
+        # Nobody can act on a run that is over: what is open would page for ever.
+        for incident in state.incidents.open:
+            telling.incident(state.incidents.resolve(incident.id, state.last_step, now))
+    if verdict.status not in LIVE:
+        _end(state, effects)
+
+
+def _mark(state: RunState, telling: Telling, verdict: Verdict, now: float) -> None:
+    summary = f"run {verdict.status} at step {state.last_step}: {verdict.reason}"
+    evidence = {"reason": verdict.reason, "heard": state.liveness.heard, "phase": state.liveness.phase}
+    incident = state.incidents.open_special(
+        verdict.status, "critical", state.last_step, now, summary, evidence
+    )
+    state.marked = incident.id
+    telling.incident(incident)
+
+
+def _end(state: RunState, effects: Effects) -> None:
+    state.power.clear()
+    for command in state.commands.values():
+        effects.commands[command.id] = msgspec.structs.replace(command, state="expired")
+    state.commands.clear()

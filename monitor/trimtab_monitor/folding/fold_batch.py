@@ -1,0 +1,183 @@
+"""Folds one batch: readings, rows and events in the order in which they happened."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from trimtab import wire
+from trimtab_monitor import rollback
+from trimtab_monitor.folding.attempts import enter_attempt, expire_commands
+from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.events import (
+    CheckpointSaved,
+    CommandApplied,
+    Event,
+    HookError,
+    Phase,
+    ProcessDied,
+    RunEnd,
+    RunStart,
+    SamplesDropped,
+    Unreadable,
+)
+from trimtab_monitor.folding.items import items_of
+from trimtab_monitor.folding.run_state import MAX_METRICS, RunState
+from trimtab_monitor.folding.telling import Telling
+from trimtab_monitor.settings import Settings
+from trimtab_monitor.types import Sample
+
+log = logging.getLogger(__name__)
+
+
+class BatchFold:
+    """Folds a batch that was received at `now`, Unix seconds of the collector's clock."""
+
+    def __init__(
+        self, state: RunState, settings: Settings, effects: Effects, telling: Telling, now: float
+    ) -> None:
+        self._state = state
+        self._settings = settings
+        self._effects = effects
+        self._telling = telling
+        self._now = now
+
+    def fold(self, batch: wire.Batch) -> None:
+        """Fold it. Of an attempt that is over only readings count, and what the job says of its troubles."""
+        self._state.liveness.hear(self._now)
+        for device in batch.devices:
+            self._state.ledger.add(device)
+            self._state.power.add(device)
+        for item in items_of(batch):
+            if isinstance(item, Sample):
+                if batch.attempt >= self._state.attempt:
+                    self._sample(item)
+            else:
+                self._event(item, batch)
+
+    # --- rows ---
+
+    def _sample(self, sample: Sample) -> None:
+        state = self._state
+        self._enter(sample.attempt, sample.step - 1, None)
+        state.liveness.step(sample.rank, sample.step, sample.time, self._now)
+        state.last_step = max(state.last_step, sample.step)
+        state.lead = sample.rank if state.lead is None else min(state.lead, sample.rank)
+        if sample.rank == state.lead:
+            state.timeline.add(sample.step, sample.time)
+            state.last_sample = sample.time
+            self._remember(sample)
+        whole = state.shards.add(sample, state.registration.world_size)
+        self._judge(sample)
+        if whole is not None:
+            self._remember(whole)
+            self._judge(whole)
+
+    def _remember(self, sample: Sample) -> None:
+        latest = self._state.latest
+        for name, value in sample.values.items():
+            if name in latest or len(latest) < MAX_METRICS:
+                latest[name] = value
+
+    def _judge(self, sample: Sample) -> None:
+        """Detectors, incidents, policy: in this order, and nothing of a sample is left out."""
+        state = self._state
+        findings = state.detectors.update(sample)
+        changed = state.incidents.observe(sample, findings, state.detectors.active)
+        noted = len(state.rollback.noted)
+        open_ = state.incidents.open
+        command = rollback.advance(self._settings.rollback, state.rollback, open_, changed, sample)
+        if command is not None:
+            self._command(command)
+        for incident in changed:
+            self._telling.incident(incident)
+        if command is not None or len(state.rollback.noted) != noted:
+            for incident in open_:
+                self._telling.incident(incident)
+
+    def _command(self, command: wire.Command) -> None:
+        self._effects.commands[command.id] = command
+        if command.state == "pending":
+            self._state.commands[command.id] = command
+
+    # --- events ---
+
+    def _event(self, event: Event, batch: wire.Batch) -> None:
+        tallies = self._state.tallies
+        match event:
+            case SamplesDropped(count=count):
+                tallies.samples_dropped += count
+            case HookError(count=count):
+                tallies.hook_errors += count
+            case CommandApplied():
+                self._applied(event)
+            case Unreadable(why=why):
+                tallies.unreadable_events += 1
+                log.warning(
+                    "run %s: an event of rank %d is passed over: %s", self._state.run, batch.rank, why
+                )
+            case _ if batch.attempt >= self._state.attempt:
+                self._present_event(event, batch)
+
+    def _present_event(self, event: Event, batch: wire.Batch) -> None:
+        state = self._state
+        match event:
+            case RunStart():
+                self._start(event, batch)
+            case Phase(phase=phase) if batch.rank == (state.lead or 0):
+                state.liveness.enter(phase, self._now)
+            case CheckpointSaved():
+                if batch.rank == (state.lead or 0):
+                    state.rollback.on_checkpoint(
+                        event.step, event.checkpoint, event.finite, event.time, event.where
+                    )
+            case RunEnd(status=status, reason=reason):
+                state.liveness.ended(batch.rank, status, reason or "")
+                state.ledger.close(event.time)
+            case ProcessDied(pid=pid):
+                state.liveness.died(batch.rank, pid)
+
+    def _start(self, event: RunStart, batch: wire.Batch) -> None:
+        state = self._state
+        if event.boot_id is not None:
+            state.ledger.open(event.boot_id, event.time)
+        step = event.step or 0
+        entered = self._enter(batch.attempt, step, event.time)
+        if batch.attempt > state.started:
+            state.started = batch.attempt
+            state.rollback.on_start(event.rollback, batch.attempt)
+            self._effects.told = True
+        if not state.timeline.steps:
+            state.timeline.add(step, event.time)
+        if entered or batch.rank in state.liveness.ended_ranks:
+            state.liveness.start(self._now)
+
+    def _applied(self, event: CommandApplied) -> None:
+        """The job's answer to a command; every rank gives one, the first counts."""
+        state = self._state
+        command = state.commands.pop(event.command, None)
+        if command is not None:
+            outcome = msgspec.structs.replace(command, state=event.outcome)
+            self._effects.commands[command.id] = outcome
+        went_back = event.outcome == "applied" and event.to_step is not None
+        if event.to_step is not None and event.new_attempt is not None and went_back:
+            self._enter_at(event.new_attempt, event.to_step, event.time)
+        if command is None:
+            return
+        attempt = state.attempt if event.new_attempt is None else event.new_attempt
+        state.rollback.on_applied(command.id, event.outcome, event.to_step, attempt)
+        if event.to_step is not None and went_back:
+            for incident in state.incidents.rolled_back(command.id, event.to_step, event.time):
+                self._telling.incident(incident)
+
+    def _enter_at(self, attempt: int, to_step: int, time: float) -> None:
+        if enter_attempt(self._state, attempt, to_step, left_at=time, resumed_at=time):
+            expire_commands(self._state, self._effects)
+
+    def _enter(self, attempt: int, to_step: int, resumed_at: float | None) -> bool:
+        """The first that is heard of an attempt: the one before ended with its last step."""
+        entered = enter_attempt(self._state, attempt, to_step, self._state.last_sample, resumed_at)
+        if entered:
+            expire_commands(self._state, self._effects)
+        return entered

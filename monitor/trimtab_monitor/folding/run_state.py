@@ -1,0 +1,150 @@
+"""Everything that the fold knows of a run. It serialises whole, and goes on from where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from trimtab.wire import Command
+from trimtab_alerts.alert import AlertBook
+from trimtab_monitor.detectors import DetectorSet
+from trimtab_monitor.entries import Registration
+from trimtab_monitor.folding.power_now import PowerNow
+from trimtab_monitor.folding.shards import ShardSums
+from trimtab_monitor.folding.timeline import Timeline
+from trimtab_monitor.incidents import IncidentBook
+from trimtab_monitor.ledger.ledger import EnergyLedger, Row
+from trimtab_monitor.liveness import Liveness, Status
+from trimtab_monitor.rollback_state import RollbackState
+from trimtab_monitor.settings import Settings
+from trimtab_monitor.summary import EnergyLine, RunSummary
+
+MAX_METRICS: Final = 512
+"""Of how many metrics the last value is remembered; more are kept in the log and charted all the same."""
+
+
+@dataclass(slots=True)
+class Tallies:
+    """What was counted of a run."""
+
+    samples_dropped: int = 0
+    hook_errors: int = 0
+    fold_errors: int = 0
+    unreadable_events: int = 0
+
+
+@dataclass(slots=True)
+class RunState:
+    """One run.
+
+    `commands` holds those that wait for the job, `severities` the open incidents' by id, `marked` the id of
+    the open incident that tells of its status. `attempt` is the newest heard of, `started` the newest whose
+    process told of its start, `lead` the lowest rank that sends rows: its numbers are the run's.
+    """
+
+    run: str
+    created: float
+    registration: Registration
+    detectors: DetectorSet
+    incidents: IncidentBook
+    rollback: RollbackState
+    ledger: EnergyLedger
+    alerts: AlertBook
+    liveness: Liveness
+    timeline: Timeline = field(default_factory=Timeline)
+    shards: ShardSums = field(default_factory=ShardSums)
+    power: PowerNow = field(default_factory=PowerNow)
+    tallies: Tallies = field(default_factory=Tallies)
+    commands: dict[str, Command] = field(default_factory=dict)
+    severities: dict[str, str] = field(default_factory=dict)
+    incidents_total: dict[str, int] = field(default_factory=dict)
+    status: Status = "running"
+    reason: str = ""
+    marked: str | None = None
+    attempt: int = 0
+    started: int = -1
+    lead: int | None = None
+    last_step: int = 0
+    last_sample: float | None = None
+    latest: dict[str, float] = field(default_factory=dict)
+
+
+def new_run(run: str, created: float, registration: Registration, settings: Settings) -> RunState:
+    """The state of a run of which nothing was heard yet."""
+    return RunState(
+        run=run,
+        created=created,
+        registration=registration,
+        detectors=DetectorSet.build(settings.detectors),
+        incidents=IncidentBook(run, settings.incidents),
+        rollback=RollbackState(run),
+        ledger=EnergyLedger(),
+        alerts=AlertBook(run),
+        liveness=Liveness(heard=created, progressed=created),
+    )
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(RunState)
+
+
+def pack(state: RunState) -> bytes:
+    """Encode a state."""
+    return msgspec.msgpack.encode(state)
+
+
+def unpack(packed: bytes) -> RunState:
+    """Decode a state.
+
+    Raises:
+        msgspec.DecodeError: it is not a state as this version knows it.
+    """
+    return _DECODER.decode(packed)
+
+
+def summarise(state: RunState) -> RunSummary:
+    """What is told of a run at a glance."""
+    open_: dict[str, int] = {}
+    for severity in state.severities.values():
+        open_[severity] = open_.get(severity, 0) + 1
+    return RunSummary(
+        run=state.run,
+        registration=state.registration,
+        mode=state.rollback.mode,
+        status=state.status,
+        reason=state.reason,
+        created=state.created,
+        heard=state.liveness.heard,
+        attempt=state.attempt,
+        last_step=state.last_step,
+        last_sample=state.last_sample,
+        latest=dict(state.latest),
+        incidents_open=open_,
+        incidents_total=dict(state.incidents_total),
+        power_w=state.power.by_component(),
+        energy=_energy(state.ledger),
+        lost_steps=state.ledger.lost_steps,
+        lost_seconds=state.ledger.lost_seconds,
+        rollbacks=state.rollback.rollbacks,
+        samples_dropped=state.tallies.samples_dropped,
+        hook_errors=state.tallies.hook_errors,
+        fold_errors=state.tallies.fold_errors,
+    )
+
+
+def _energy(ledger: EnergyLedger) -> list[EnergyLine]:
+    """The ledger's rows, summed over devices."""
+    lines: dict[tuple[str, str], EnergyLine] = {}
+    for row in ledger.rows():
+        key = (row.component, row.method)
+        lines[key] = _plus(lines.get(key), row)
+    return list(lines.values())
+
+
+def _plus(line: EnergyLine | None, row: Row) -> EnergyLine:
+    if line is None:
+        return EnergyLine(row.component, row.method, row.joules, row.gap_seconds, row.summed)
+    known = [joules for joules in (line.joules, row.joules) if joules is not None]
+    joules = sum(known) if known else None
+    return EnergyLine(line.component, line.method, joules, line.gap_seconds + row.gap_seconds, line.summed)

@@ -1,0 +1,43 @@
+"""An incident that is new or has changed becomes an effect, and so do the alerts that come of it."""
+
+from __future__ import annotations
+
+from trimtab_alerts.routing import deliveries
+from trimtab_alerts.settings import AlertSettings
+from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.types import Incident
+
+
+class Telling:
+    """Tells of one entry's changes; `now` is when the collector took the entry, Unix seconds of its clock."""
+
+    def __init__(self, state: RunState, effects: Effects, settings: AlertSettings, now: float) -> None:
+        self._state = state
+        self._effects = effects
+        self._settings = settings
+        self._now = now
+
+    def incident(self, incident: Incident) -> None:
+        """An incident is new or has changed."""
+        self._effects.incidents[incident.id] = incident
+        self._count(incident)
+        for transition in self._state.alerts.observe(incident):
+            self._effects.alerts[transition.alert.id] = transition.alert
+            self._effects.deliveries += deliveries(transition, self._settings, self._now)
+
+    def ack(self, alert_id: str) -> None:
+        """A person took an alert."""
+        for transition in self._state.alerts.ack(alert_id, self._now):
+            self._effects.alerts[transition.alert.id] = transition.alert
+            self._effects.deliveries += deliveries(transition, self._settings, self._now)
+
+    def _count(self, incident: Incident) -> None:
+        """Count it once for every severity that it reaches."""
+        if self._state.severities.get(incident.id) != incident.severity:
+            totals = self._state.incidents_total
+            totals[incident.severity] = totals.get(incident.severity, 0) + 1
+        if incident.state == "open":
+            self._state.severities[incident.id] = incident.severity
+        else:
+            self._state.severities.pop(incident.id, None)

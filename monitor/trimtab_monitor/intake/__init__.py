@@ -1,0 +1,1 @@
+"""The way into the log: over HTTP, and from what dead processes left behind."""

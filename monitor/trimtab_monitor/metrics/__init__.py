@@ -1,0 +1,1 @@
+"""What Prometheus is told: of runs, and of the collector itself."""

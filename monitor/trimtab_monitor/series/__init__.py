@@ -1,0 +1,1 @@
+"""One metric over steps, in few points, straight from the log."""
