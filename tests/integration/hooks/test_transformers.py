@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
-import msgspec
 import pytest
 import torch
 from torch import Tensor
@@ -19,75 +15,30 @@ from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
 
 from trimtab import wire
 from trimtab.integrations.transformers import TrimtabCallback
+from trimtab.testing import RecordingCollector
 
 VOCABULARY = 32
 
 
-class Collector:
-    """Answers as the collector does and keeps what it was sent."""
+def measured(collector: RecordingCollector, metric: str) -> dict[int, float]:
+    """Return what was measured of a metric, by step."""
+    pairs = zip(collector.rows(), collector.column(metric), strict=True)
+    return {step: value for step, value in pairs if wire.is_measured(value)}
 
-    def __init__(self) -> None:
-        self.registrations: list[dict[str, Any]] = []
-        self.batches: list[wire.Batch] = []
-        self.commands: list[wire.Command] = []
-        collector = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                answer = collector.take(self.path, body, self.headers["Content-Type"])
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def take(self, path: str, body: bytes, content_type: str) -> bytes:
-        if path.endswith("/batches"):
-            batch = wire.decode(body, content_type)
-            self.batches.append(batch)
-            return msgspec.json.encode(wire.Ack(batch.seq, self.commands))
-        self.registrations.append(msgspec.json.decode(body))
-        return json.dumps({"run": self.registrations[-1]["run"], "url": f"{self.url}/?run=x"}).encode()
-
-    def column(self, name: str) -> dict[int, float]:
-        """Return what was measured of a metric, by step."""
-        return {
-            step: value
-            for batch in self.batches
-            if name in batch.metrics
-            for step, value in zip(batch.step, batch.metrics[name], strict=True)
-            if wire.is_measured(value)
-        }
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        found = [dict(event) for batch in self.batches for event in batch.events if event["kind"] == kind]
-        return sorted(found, key=lambda event: float(event["time"]))
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+def phases(collector: RecordingCollector) -> list[str]:
+    return [event["phase"] for event in collector.events("phase")]
 
 
 @pytest.fixture
-def collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    collector = Collector()
-    monkeypatch.setenv("TRIMTAB_URL", collector.url)
-    monkeypatch.setenv("TRIMTAB_DIR", str(tmp_path / "trimtab"))
+def collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingCollector]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the tensors are tiny
-    yield collector
+    with RecordingCollector().running() as collector:
+        monkeypatch.setenv("TRIMTAB_URL", collector.url)
+        monkeypatch.setenv("TRIMTAB_DIR", str(tmp_path / "trimtab"))
+        yield collector
     torch.set_num_threads(threads)
-    collector.close()
 
 
 class Text(Dataset[dict[str, Tensor]]):
@@ -164,27 +115,31 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
 @pytest.mark.parametrize("micro_steps", [1, 3])
 @pytest.mark.parametrize("max_grad_norm", [0.05, 0.0])
 def test_every_step_is_one_row_with_the_values_that_the_trainer_has(
-    collector: Collector, make_trainer: MakeTrainer, micro_steps: int, max_grad_norm: float
+    collector: RecordingCollector, make_trainer: MakeTrainer, micro_steps: int, max_grad_norm: float
 ) -> None:
     noted, callback = Noted(), TrimtabCallback(project="tiny")
     make_trainer(
         callback, noted, gradient_accumulation_steps=micro_steps, max_grad_norm=max_grad_norm
     ).train()
-    assert list(collector.column("loss")) == [1, 2, 3, 4, 5, 6]
-    assert collector.column("loss") == pytest.approx(noted.column("loss"), rel=1e-6)
-    assert collector.column("grad_norm") == pytest.approx(noted.column("grad_norm"), rel=1e-6)
-    assert all(norm > 0.05 for norm in collector.column("grad_norm").values()), "before clipping"
-    assert collector.column("lr") == pytest.approx(noted.column("learning_rate"), rel=1e-9)
+    assert list(measured(collector, "loss")) == [1, 2, 3, 4, 5, 6]
+    assert measured(collector, "loss") == pytest.approx(noted.column("loss"), rel=1e-6)
+    assert measured(collector, "grad_norm") == pytest.approx(noted.column("grad_norm"), rel=1e-6)
+    assert all(norm > 0.05 for norm in measured(collector, "grad_norm").values()), "before clipping"
+    assert measured(collector, "lr") == pytest.approx(noted.column("learning_rate"), rel=1e-9)
 
 
-def test_logging_seldom_and_averaged_hides_nothing(collector: Collector, make_trainer: MakeTrainer) -> None:
+def test_logging_seldom_and_averaged_hides_nothing(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
     noted = Noted()
     make_trainer(noted).train()
     make_trainer(TrimtabCallback(), logging_steps=500, logging_nan_inf_filter=True).train()
-    assert collector.column("loss") == pytest.approx(noted.column("loss"), rel=1e-6)
+    assert measured(collector, "loss") == pytest.approx(noted.column("loss"), rel=1e-6)
 
 
-def test_a_nan_that_the_trainers_log_hides_is_seen(collector: Collector, make_trainer: MakeTrainer) -> None:
+def test_a_nan_that_the_trainers_log_hides_is_seen(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
     class Breaking(Trainer):
         def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
             loss: Tensor = super().training_step(*args, **kwargs)
@@ -193,11 +148,11 @@ def test_a_nan_that_the_trainers_log_hides_is_seen(collector: Collector, make_tr
     noted = Noted()
     make_trainer(TrimtabCallback(), noted, kind=Breaking, logging_nan_inf_filter=True).train()
     assert all(math.isfinite(loss) for loss in noted.column("loss").values())
-    assert [step for step, loss in collector.column("loss").items() if not math.isfinite(loss)] == [4]
+    assert [step for step, loss in measured(collector, "loss").items() if not math.isfinite(loss)] == [4]
 
 
 def test_a_loss_of_the_jobs_own_is_the_one_that_is_seen(
-    collector: Collector, make_trainer: MakeTrainer
+    collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
     class Doubling(Trainer):
         def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
@@ -205,72 +160,74 @@ def test_a_loss_of_the_jobs_own_is_the_one_that_is_seen(
 
     noted = Noted()
     make_trainer(TrimtabCallback(), noted, kind=Doubling).train()
-    assert collector.column("loss") == pytest.approx(noted.column("loss"), rel=1e-6)
-    assert collector.column("loss")[1] > 1.5 * math.log(VOCABULARY)
+    assert measured(collector, "loss") == pytest.approx(noted.column("loss"), rel=1e-6)
+    assert measured(collector, "loss")[1] > 1.5 * math.log(VOCABULARY)
 
 
 def test_evaluation_is_recorded_and_is_no_training_time(
-    collector: Collector, make_trainer: MakeTrainer
+    collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
     trainer = make_trainer(TrimtabCallback(), eval_strategy="steps", eval_steps=3)
     trainer.train()
     logged = {
         entry["step"]: entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry
     }
-    assert collector.column("eval_loss") == pytest.approx(logged)
+    assert measured(collector, "eval_loss") == pytest.approx(logged)
     assert list(logged) == [3, 6]
-    assert list(collector.column("loss")) == [1, 2, 3, 4, 5, 6]
-    assert list(collector.column("step_seconds")) == [2, 3, 4, 5, 6]
-    assert [event["phase"] for event in collector.events("phase")] == ["eval", "train"] * 2
+    assert list(measured(collector, "loss")) == [1, 2, 3, 4, 5, 6]
+    assert list(measured(collector, "step_seconds")) == [2, 3, 4, 5, 6]
+    assert phases(collector) == ["eval", "train"] * 2
     assert not any(
-        "runtime" in name or "per_second" in name for batch in collector.batches for name in batch.metrics
+        "runtime" in name or "per_second" in name for batch in collector.batches() for name in batch.metrics
     )
 
 
-def test_several_evaluations_at_once_are_one_phase(collector: Collector, make_trainer: MakeTrainer) -> None:
+def test_several_evaluations_at_once_are_one_phase(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
     trainer = make_trainer(TrimtabCallback(), eval_strategy="steps", eval_steps=6)
     trainer.eval_dataset = {"near": Text(4), "far": Text(2)}
     trainer.train()
-    assert len(collector.column("eval_near_loss")) == len(collector.column("eval_far_loss")) == 1
-    assert [event["phase"] for event in collector.events("phase")] == ["eval", "train"]
+    assert len(measured(collector, "eval_near_loss")) == len(measured(collector, "eval_far_loss")) == 1
+    assert phases(collector) == ["eval", "train"]
 
 
 def test_checkpoints_are_told_with_their_paths(
-    collector: Collector, make_trainer: MakeTrainer, tmp_path: Path
+    collector: RecordingCollector, make_trainer: MakeTrainer, tmp_path: Path
 ) -> None:
     make_trainer(TrimtabCallback(), save_strategy="steps", save_steps=3).train()
     saved = collector.events("checkpoint_saved")
     assert [(event["step"], event["where"]) for event in saved] == [(3, "disk"), (6, "disk")]
     assert [Path(event["path"]) for event in saved] == [tmp_path / "out" / f"checkpoint-{n}" for n in (3, 6)]
     assert all(Path(event["path"]).is_dir() and event["finite"] for event in saved)
-    assert [event["phase"] for event in collector.events("phase")] == ["checkpoint", "train"] * 2
+    assert phases(collector) == ["checkpoint", "train"] * 2
 
 
 def test_a_resumed_run_goes_on_with_its_step_numbers(
-    collector: Collector, make_trainer: MakeTrainer, tmp_path: Path
+    collector: RecordingCollector, make_trainer: MakeTrainer, tmp_path: Path
 ) -> None:
     make_trainer(TrimtabCallback(), max_steps=4, save_strategy="steps", save_steps=2).train()
-    collector.batches.clear()
+    collector.received.clear()
     trainer = make_trainer(TrimtabCallback(), max_steps=4)
     trainer.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-2"))
-    assert list(collector.column("loss")) == [3, 4]
+    assert list(measured(collector, "loss")) == [3, 4]
 
 
 def test_tokens_are_those_of_the_step_where_the_trainer_counts_them(
-    collector: Collector, make_trainer: MakeTrainer
+    collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
     make_trainer(
         TrimtabCallback(), include_num_input_tokens_seen="all", gradient_accumulation_steps=2
     ).train()
-    assert collector.column("tokens") == dict.fromkeys(range(1, 7), 2.0 * 2 * 8)
+    assert measured(collector, "tokens") == dict.fromkeys(range(1, 7), 2.0 * 2 * 8)
 
 
 def test_the_run_is_described_by_what_the_trainer_knows(
-    collector: Collector, make_trainer: MakeTrainer
+    collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
     trainer = make_trainer(TrimtabCallback(project="tiny", tokens_per_step=16), run_name="first try")
     trainer.train()
-    (registration,) = collector.registrations
+    (registration,) = collector.registrations.values()
     assert (registration["project"], registration["name"]) == ("tiny", "first try")
     assert (registration["total_steps"], registration["tokens_per_step"]) == (6, 16)
     assert registration["parameters"] == sum(parameter.numel() for parameter in tiny_model().parameters())
@@ -279,7 +236,7 @@ def test_the_run_is_described_by_what_the_trainer_knows(
 
 
 def test_each_train_is_a_run_and_leaves_the_trainer_as_it_was(
-    collector: Collector, make_trainer: MakeTrainer
+    collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
     trainer = make_trainer(TrimtabCallback(), max_steps=2)
     for _ in range(2):
@@ -291,7 +248,7 @@ def test_each_train_is_a_run_and_leaves_the_trainer_as_it_was(
 
 
 def test_a_train_that_failed_does_not_stay_in_the_next(
-    collector: Collector, make_trainer: MakeTrainer
+    collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
     class Failing(Trainer):
         fails = True
@@ -307,7 +264,7 @@ def test_a_train_that_failed_does_not_stay_in_the_next(
         trainer.train()
     Failing.fails = False
     trainer.train()
-    assert list(collector.column("loss")) == [1, 2, 3]
+    assert list(measured(collector, "loss")) == [1, 2, 3]
     assert [event["status"] for event in collector.events("run_end")] == ["failed", "finished"]
 
 
@@ -317,7 +274,7 @@ def test_going_back_is_refused_before_training() -> None:
 
 
 def test_without_a_trainer_it_is_told_that_no_loss_is_seen(
-    collector: Collector, make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
+    collector: RecordingCollector, make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
 ) -> None:
     trainer = make_trainer()
     callback = TrimtabCallback()

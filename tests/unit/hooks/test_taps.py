@@ -1,0 +1,83 @@
+"""Methods are listened to without being changed, and run untouched again afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from trimtab.integrations.taps import Taps
+
+
+class Loop:
+    def step(self, value: int, scale: int = 1) -> int:
+        return value * scale
+
+    def evaluate(self, depth: int) -> int:
+        return depth if depth == 0 else self.evaluate(depth - 1)
+
+    def fail(self) -> None:
+        raise RuntimeError("on purpose")
+
+
+class Sub(Loop):
+    def step(self, value: int, scale: int = 1) -> int:
+        return super().step(value, scale) + 1
+
+
+def test_results_are_seen_and_returned() -> None:
+    seen: list[int] = []
+    loop, taps = Sub(), Taps()
+    taps.results(loop, "step", seen.append)
+    assert loop.step(2, scale=3) == 7
+    assert seen == [7]
+    assert Sub().step(2) == 3, "other objects are left alone"
+    assert seen == [7]
+
+
+def test_a_call_within_a_call_is_not_entered_again() -> None:
+    entered: list[str] = []
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    loop, taps = Loop(), Taps()
+    taps.calls(loop, "evaluate", around)
+    assert loop.evaluate(3) == 0
+    assert loop.evaluate(1) == 0
+    assert entered == ["in", "out", "in", "out"]
+
+
+def test_an_error_goes_on_its_way() -> None:
+    ended: list[str] = []
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            ended.append("out")
+
+    loop, taps = Loop(), Taps()
+    taps.calls(loop, "fail", around)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="on purpose"):
+            loop.fail()
+    assert ended == ["out", "out"]
+
+
+def test_afterwards_the_object_is_as_it_was() -> None:
+    seen: list[int] = []
+    loop, taps = Loop(), Taps()
+    loop.__dict__["step"] = patched = lambda value: -value
+    taps.results(loop, "step", seen.append)
+    taps.results(loop, "evaluate", seen.append)
+    taps.remove()
+    taps.remove()
+    assert vars(loop) == {"step": patched}
+    assert (loop.step(4), loop.evaluate(1)) == (-4, 0)
+    assert seen == []
