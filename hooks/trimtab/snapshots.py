@@ -142,8 +142,10 @@ class SnapshotStore:
         self._held: list[_Held] = []
         self._spare: list[State] = []
         self._taken = 0
+        self._offered = 0
         self._last: tuple[float | None, float] = (None, 0.0)  # the end and the cost of the one before
         self._told_stretch = False
+        self._told_bad = False
 
     def maybe_take(self, step: int) -> Snapshot | None:
         """Take a snapshot of the state after `step` if one is due; it is held only if it is finite.
@@ -152,6 +154,9 @@ class SnapshotStore:
             SnapshotError: none can be taken here: parameters are sharded, or the memory is short. It is
                 raised once.
         """
+        before, self._offered = self._offered, step
+        if step < before:  # the job has gone back by itself: what is held from here on is of another course
+            self._due_after(step - 1)
         if step < self._next:
             return None
         self._next = step + self.every
@@ -184,9 +189,7 @@ class SnapshotStore:
         if mismatch:
             raise SnapshotError(f"step {step}: the snapshot does not fit: {mismatch}")
         self._put_back(held, lr_factor)
-        self.drop_after(step)
-        self._next = step + self.every
-        self._last = (None, 0.0)
+        self._due_after(step)
         return held.snapshot
 
     def drop_after(self, step: int) -> None:
@@ -197,6 +200,13 @@ class SnapshotStore:
     def scale_lr(self, factor: float) -> None:
         """Multiply the live learning rates, and what the schedulers start from, by `factor`."""
         learning_rate.scale(self._live.optimizers, self._live.schedulers, factor)
+
+    def _due_after(self, step: int) -> None:
+        """Begin anew after `step`."""
+        self.drop_after(step)
+        self._offered = step
+        self._next = step + self.every
+        self._last = (None, 0.0)
 
     def _take(self, step: int, start: float) -> _Held:
         from trimtab import host_copy, training_state
@@ -216,9 +226,12 @@ class SnapshotStore:
     def _hold(self, taken: _Held) -> None:
         step = taken.snapshot.step
         if not taken.snapshot.finite:
-            LOG.warning("trimtab: the state after step %d holds NaN or infinite values: not kept", step)
+            if not self._told_bad:
+                self._told_bad = True
+                LOG.warning("trimtab: the state after step %d holds NaN or infinite values: not kept", step)
             self._spare.append(taken.state)
             return
+        self._told_bad = False
         self.drop_after(step - 1)
         self._held.append(taken)
         while len(self._held) > self._keep:

@@ -264,6 +264,25 @@ def test_before_the_first_step_of_the_optimizer_there_is_no_state_to_keep() -> N
     assert job.run(2, 6) == first
 
 
+def test_several_models_and_optimizers_go_back_together() -> None:
+    models = [nn.Linear(3, 3), nn.Linear(3, 2)]
+    optimizers = [torch.optim.Adam(model.parameters(), lr=0.1) for model in models]
+    store = SnapshotStore(models, optimizers, every=1, available_bytes=lambda: PLENTY)
+
+    def step() -> list[Tensor]:
+        for model, optimizer in zip(models, optimizers, strict=True):
+            optimizer.zero_grad()
+            torch.autograd.backward([model(torch.rand(4, 3)).square().sum()])
+            optimizer.step()
+        return [model.weight.detach().clone() for model in models]
+
+    step()
+    store.maybe_take(1)
+    first = step()
+    store.restore(1)
+    assert all(torch.equal(again, before) for again, before in zip(step(), first, strict=True))
+
+
 def test_extra_state_of_a_module_comes_back() -> None:
     class Counting(nn.Linear):
         calls = 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -281,3 +284,25 @@ def test_without_a_trainer_it_is_told_that_no_loss_is_seen(
     callback.on_train_begin(trainer.args, trainer.state, trainer.control, model=trainer.model)
     callback.on_train_end(trainer.args, trainer.state, trainer.control)
     assert "not called by a transformers Trainer: no loss is seen" in caplog.text
+
+
+def test_every_rank_is_watched_in_one_run(collector: RecordingCollector, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("trainer_rank.py")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run(
+        [*launcher, script, str(tmp_path / "out")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        timeout=240,
+        capture_output=True,
+    )
+    assert len(collector.registrations) == 1
+    steps = {rank: [step for batch in collector.batches(rank=rank) for step in batch.step] for rank in (0, 1)}
+    assert steps == {0: [1, 2, 3, 3], 1: [1, 2, 3]}, "the evaluation is told by the first rank"
+    norms = [
+        [norm for batch in collector.batches(rank=rank) for norm in batch.metrics.get("grad_norm", [])]
+        for rank in (0, 1)
+    ]
+    assert norms[0][:3] == norms[1][:3], "of the gradients over all ranks"
+    hosts = {rank: [d for batch in collector.batches(rank=rank) for d in batch.devices] for rank in (0, 1)}
+    assert bool(hosts[0]) != bool(hosts[1]), "one rank reads the sensors of the host"

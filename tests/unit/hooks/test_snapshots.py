@@ -171,6 +171,21 @@ def test_a_step_taken_again_replaces_what_was_held_from_it_on() -> None:
     assert store.steps() == [10, 20]
 
 
+def test_a_job_that_goes_back_by_itself_begins_anew() -> None:
+    store = store_of(weights(), keep=9)
+    offer(store, 10, 20, 30, 40, 22, 31)
+    assert store.steps() == [10, 20, 31]
+
+
+def test_a_bad_state_is_told_once_until_it_is_good_again(caplog: pytest.LogCaptureFixture) -> None:
+    model = weights()
+    store = store_of(model)
+    for step, value in ((10, math.nan), (20, math.nan), (30, 1.0), (40, math.nan)):
+        nn.init.constant_(model.weight, value)
+        store.maybe_take(step)
+    assert [record.args for record in caplog.records if "not kept" in record.message] == [(10,), (40,)]
+
+
 def test_a_step_that_is_not_held_is_refused() -> None:
     store = store_of(weights())
     offer(store, 10, 20)
