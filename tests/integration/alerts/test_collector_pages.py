@@ -1,4 +1,4 @@
-"""A real collector pages a real HTTP server: through a kill and an acknowledgement to the end, under one key."""
+"""A real collector pages a real HTTP server: through a kill and an acknowledgement to the end, under a key."""
 
 from __future__ import annotations
 
