@@ -17,7 +17,8 @@ from trimtab.wire import Command
 from trimtab_monitor.entries import BatchReceived, Entry, Record, Registered, entry_of
 from trimtab_monitor.folding.commit_builder import CommitBuilder
 from trimtab_monitor.folding.fleet import Fleet, is_for_all
-from trimtab_monitor.folding.fold_run import Positioned, fold_run
+from trimtab_monitor.folding.fold import fold
+from trimtab_monitor.folding.fold_run import Fold, Positioned, fold_run
 from trimtab_monitor.folding.pending_commands import PendingCommands
 from trimtab_monitor.folding.progress import Progress
 from trimtab_monitor.folding.run_state import new_run
@@ -46,11 +47,13 @@ class Engine:
         listener: Listener,
         on_crash: OnCrash,
         clock: Callable[[], float] = time.monotonic,
+        fold_one: Fold = fold,
     ) -> None:
         self._store = store
         self._settings = settings
         self._listener = listener
         self._clock = clock
+        self._fold_one = fold_one
         self._fleet = Fleet(store.log, store.state, settings)
         self._fleet.load_live()
         self._position = store.state.position()
@@ -134,7 +137,7 @@ class Engine:
         for run, entries in self._by_run(records).items():
             state = self._fleet.get(run)
             assert state is not None, "entries are sorted to runs that are known"
-            folded = fold_run(state, entries, self._settings)
+            folded = fold_run(state, entries, self._settings, self._fold_one)
             self._fleet.put(folded.state)
             self._pending.add(run, entries, folded.effects)
             self.errors += len(folded.skipped)

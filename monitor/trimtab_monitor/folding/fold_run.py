@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from trimtab_monitor.entries import Entry
@@ -15,6 +15,7 @@ from trimtab_monitor.settings import Settings
 log = logging.getLogger(__name__)
 
 Positioned = tuple[int, Entry]
+Fold = Callable[[RunState, Entry, Settings], Effects]
 
 
 @dataclass(slots=True)
@@ -26,7 +27,9 @@ class Folded:
     skipped: list[int] = field(default_factory=list)
 
 
-def fold_run(state: RunState, entries: Sequence[Positioned], settings: Settings) -> Folded:
+def fold_run(
+    state: RunState, entries: Sequence[Positioned], settings: Settings, fold_one: Fold = fold
+) -> Folded:
     """Fold the entries in order.
 
     An entry on which the fold raises, which is a fault of ours, is skipped in whole: the run begins again
@@ -37,7 +40,7 @@ def fold_run(state: RunState, entries: Sequence[Positioned], settings: Settings)
     skipped: list[int] = []
     while True:
         folded = Folded(state, skipped=skipped)
-        failed = _fold_until_it_fails(folded, entries, settings)
+        failed = _fold_until_it_fails(folded, entries, settings, fold_one)
         if failed is None:
             state.tallies.fold_errors += len(skipped)
             folded.effects.told = folded.effects.told or bool(skipped)
@@ -46,13 +49,15 @@ def fold_run(state: RunState, entries: Sequence[Positioned], settings: Settings)
         state = unpack(before)
 
 
-def _fold_until_it_fails(folded: Folded, entries: Sequence[Positioned], settings: Settings) -> int | None:
+def _fold_until_it_fails(
+    folded: Folded, entries: Sequence[Positioned], settings: Settings, fold_one: Fold
+) -> int | None:
     """Fold all entries that are not skipped; returns the position of one that cannot be folded."""
     for position, entry in entries:
         if position in folded.skipped:
             continue
         try:
-            folded.effects.merge(fold(folded.state, entry, settings))
+            folded.effects.merge(fold_one(folded.state, entry, settings))
         except Exception:  # whatever it is, the other entries and the other runs go on
             log.exception(
                 "fold: entry %d of run %s cannot be folded and is skipped", position, folded.state.run

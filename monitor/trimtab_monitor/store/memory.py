@@ -110,7 +110,7 @@ def _old_tick(record: Record, upto: int, before: float) -> bool:
     return record.kind == "tick" and record.position <= upto and record.received < before
 
 
-class _Tables:
+class Tables:
     """What was committed."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class _Tables:
 class MemoryState:
     """See `protocols.State`."""
 
-    def __init__(self, tables: _Tables, outbox: InMemoryOutbox) -> None:
+    def __init__(self, tables: Tables, outbox: InMemoryOutbox) -> None:
         self._tables = tables
         self._outbox = outbox
 
@@ -164,7 +164,7 @@ class MemoryState:
 class MemoryViews:
     """See `protocols.Views`."""
 
-    def __init__(self, tables: _Tables) -> None:
+    def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
     def summaries(self, heard_since: float = 0.0, limit: int | None = None) -> list[RunSummary]:
@@ -213,11 +213,11 @@ class MemoryStore:
     """A Store (see `protocols`) that lives as long as its process."""
 
     def __init__(self) -> None:
-        tables = _Tables()
+        self.tables = Tables()
         self.log = MemoryLog()
         self.outbox = InMemoryOutbox()
-        self.state = MemoryState(tables, self.outbox)
-        self.views = MemoryViews(tables)
+        self.state = MemoryState(self.tables, self.outbox)
+        self.views = MemoryViews(self.tables)
 
     def failure(self) -> str | None:
         """Why nothing can be written; none if it can."""

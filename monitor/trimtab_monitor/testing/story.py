@@ -18,7 +18,8 @@ Row = tuple[int, float, Mapping[str, float]]
 class Story:
     """What happened in one attempt of a run: rows, events and power, one reading a second.
 
-    `spikes` are the steps at which the loss jumps, `nans` those at which it is not a number.
+    `spikes` are the steps at which the loss jumps, `nans` those at which it is not a number. `rollback` is
+    what the owner of a process that starts here allows; none: the process goes on from the attempt before.
     """
 
     steps: int
@@ -28,7 +29,7 @@ class Story:
     spikes: Sequence[int] = ()
     nans: Sequence[int] = ()
     checkpoint_every: int = 20
-    rollback: str = "off"
+    rollback: str | None = "off"
     extra_events: Sequence[Mapping[str, Any]] = field(default=())
 
     def time_of(self, step: int) -> float:
@@ -51,9 +52,11 @@ class Story:
 
     def events(self) -> list[dict[str, Any]]:
         """The start of the run, its checkpoints, and whatever else was asked for, in order."""
-        before = self.first_step - 1
-        start = {"kind": wire.RUN_START, "step": before, "rollback": self.rollback, "boot_id": "boot"}
-        events = [{**start, "time": self.time_of(before)}, *map(dict, self.extra_events)]
+        events = [dict(event) for event in self.extra_events]
+        if self.rollback is not None:
+            before = self.first_step - 1
+            start = {"kind": wire.RUN_START, "rollback": self.rollback, "boot_id": "boot"}
+            events.append({**start, "step": before, "time": self.time_of(before)})
         last = self.first_step + self.steps
         for step in range(self.first_step, last):
             if step % self.checkpoint_every == 0:
