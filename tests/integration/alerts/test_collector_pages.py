@@ -1,4 +1,4 @@
-"""A real collector pages a real HTTP server: through a kill and an acknowledgement to the end, under a key."""
+"""A real collector pages a real HTTP server: through a kill and an acknowledgement to the end, one key."""
 
 from __future__ import annotations
 
