@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError
 
@@ -19,7 +20,10 @@ from trimtab_monitor.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 DEFAULT_FILE: Final = Path("trimtab.toml")
 _MAY_HOLD_SECRETS: Final = "alerts"
 
+_UNKNOWN_KEY: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+
 Location = tuple[str | int, ...]
+Fields = Mapping[str, FieldInfo]
 
 
 class SettingsInvalid(Exception):  # noqa: N818 - a state, told as such
@@ -69,7 +73,9 @@ def _of_environment() -> dict[str, Any]:
     for name in os.environ:
         head, delimiter, _ = name.upper().removeprefix(ENV_PREFIX).partition(ENV_DELIMITER)
         if name.upper().startswith(ENV_PREFIX) and delimiter and head.lower() not in Settings.model_fields:
-            raise SettingsInvalid(f"environment {name}: unknown; {_known(Settings, head.lower())}")
+            raise SettingsInvalid(
+                f"environment {name}: unknown; {_known(Settings.model_fields, head.lower())}"
+            )
     try:
         return EnvSettingsSource(Settings)()
     except SettingsError as error:
@@ -133,29 +139,28 @@ def _told(error: ErrorDetails, places: _Places) -> str:
     location = error["loc"]
     key = ".".join(map(str, location))
     where = places.name(location)
-    if error["type"] == "extra_forbidden":
-        return f"{where}: {key}: unknown key; {_known(_model_at(location[:-1]), str(location[-1]))}"
+    if error["type"] in _UNKNOWN_KEY:
+        return f"{where}: {key}: unknown key; {_known(_group_at(location[:-1]), str(location[-1]))}"
     given = "" if location and location[0] == _MAY_HOLD_SECRETS else f" {error['input']!r}:"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {key}:{given} {message[:1].lower()}{message[1:]}"
 
 
-def _model_at(location: Location) -> type[BaseModel]:
-    model: type[BaseModel] = Settings
+def _group_at(location: Location) -> Fields:
+    """The fields of the group of settings at a location, else of the nearest above it."""
+    group = Settings.model_fields
     for part in location:
-        field = model.model_fields.get(str(part))
-        if field is None:
+        field = group.get(str(part))
+        kinds = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
+        groups = [kind.__pydantic_fields__ for kind in kinds if hasattr(kind, "__pydantic_fields__")]
+        if not groups:
             break
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not models:
-            break
-        model = models[0]
-    return model
+        group = groups[0]
+    return group
 
 
-def _known(model: type[BaseModel], given: str) -> str:
-    near = difflib.get_close_matches(given, model.model_fields, n=1)
+def _known(group: Fields, given: str) -> str:
+    near = difflib.get_close_matches(given, group, n=1)
     if near:
         return f"did you mean {near[0]}?"
-    return f"known keys: {', '.join(sorted(model.model_fields))}"
+    return f"known keys: {', '.join(sorted(group))}"
