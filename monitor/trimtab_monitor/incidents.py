@@ -75,13 +75,11 @@ class IncidentBook:
             incident = self._open(sample, findings)
         for finding in findings:
             self._join(incident, sample, finding)
-        if first_rank:
-            changed = self._follow(incident, sample, active)
-        else:
-            changed = bool(findings)
-            incident.bad_samples = max(incident.bad_samples, int(changed))
+        changed = first_rank and self._follow(incident, sample, active)
         if not (changed or findings):
             return []
+        if findings:
+            incident.bad_samples = max(1, incident.bad_samples)
         incident.summary = describe(incident)
         return [incident]
 

@@ -19,6 +19,9 @@ LARGEST_SCORE: Final = 4.0
 """One sample counts for at most so many standard deviations: a spike is not a drift."""
 
 FEWEST_SAMPLES: Final = 10
+LATELY: Final = 0.3
+"""Weight of the newest sample in the running mean that tells whether a drift is over."""
+
 RESIDUAL_LIMIT: Final = 6.0
 """Residuals are learned from cut to so many standard deviations."""
 
@@ -75,6 +78,7 @@ class Divergence:
         default_factory=lambda: Series(RobustLevel(window=LEVEL_WINDOW, floor=NOISE_FLOOR))
     )
     cusum: float = 0.0
+    lately: float = 0.0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     told: int = -1
 
@@ -97,19 +101,31 @@ class Divergence:
         if not series.warm:
             level.absorb(sample.step, unit, residual)
             return None
+        return self._follow(sample, loss, unit, residual)
+
+    def _follow(self, sample: Sample, loss: float, unit: float, residual: float) -> Finding | None:
+        series, level = self.series, self.series.level
         if not series.waiting:
             self._start_anew()
-        self.cusum += min(residual / level.scale, LARGEST_SCORE) - self.settings.allowance_sigma
-        if self.cusum <= 0.0:
-            series.learn_waiting(limit=RESIDUAL_LIMIT * level.scale)
+        score = min(residual / level.scale, LARGEST_SCORE)
+        self.cusum += score - self.settings.allowance_sigma
+        self.lately += LATELY * (score - self.lately)
+        if self.cusum <= 0.0 or (self.active and self.lately < self.settings.allowance_sigma):
+            self._back_to_normal()
             level.absorb(sample.step, unit, residual)
-            self._start_anew()
             return None
         self._wait(sample.step, unit, residual)
         found = self._judge(sample, loss)
         if series.waiting >= self.settings.accept_samples:
             series.accept_waiting()
         return found
+
+    def _back_to_normal(self) -> None:
+        """What waited was noise, and is learned from, unless a drift was told of it."""
+        if self.active:
+            self.series.forget_waiting()
+        self.series.learn_waiting(limit=RESIDUAL_LIMIT * self.series.level.scale)
+        self._start_anew()
 
     def _wait(self, step: int, unit: float, residual: float) -> None:
         index = self.series.waiting
@@ -165,7 +181,7 @@ class Divergence:
         return mean + slope * middle, slope * sqrt(around) / noise if noise > 0.0 else inf
 
     def _start_anew(self) -> None:
-        self.cusum = 0.0
+        self.cusum = self.lately = 0.0
         self.sums = [0.0, 0.0, 0.0]
         self.told = -1
 

@@ -1,0 +1,91 @@
+"""CSV with a header: separated by commas, tabs or semicolons."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from trimtab import wire
+from trimtab_monitor.replay.columns import (
+    STEP_NAMES,
+    UnreadableRun,
+    named,
+    no_loss,
+    number,
+    wanted_names,
+    whole_step,
+)
+from trimtab_monitor.replay.readers.row import Note, Row, is_cut_off, with_last
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which cell holds what: (index, name in the file, standard name) for each metric that is there."""
+
+    width: int
+    step: tuple[int, str] | None
+    metrics: Sequence[tuple[int, str, str]]
+
+
+def read_csv(path: Path, metric: str | None, note: Note) -> Iterator[Row]:
+    """Read a CSV file row by row. Only the columns that are used need to hold numbers."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, delimiter=_delimiter(file))
+        try:
+            header = next((cells for cells in reader if any(cells)), None)
+            if header is None:
+                raise UnreadableRun(path, None, "is empty", "give a CSV file with a header and rows")
+            layout = _layout(path, header, metric, note)
+            numbered = ((reader.line_num, cells) for cells in reader)
+            for (line, cells), is_last in with_last(numbered):
+                if not any(cells):
+                    continue
+                try:
+                    yield _row(path, line, cells, layout)
+                except UnreadableRun:
+                    if not (is_last and is_cut_off(path)):
+                        raise
+                    note(f"{path}:{line}: the last line is cut off, and left out")
+        except csv.Error as error:
+            raise UnreadableRun(path, reader.line_num, f"is not CSV: {error}", "mend the line") from None
+
+
+def _delimiter(file: TextIO) -> str:
+    first = file.readline()
+    file.seek(0)
+    return max(",\t;", key=first.count)
+
+
+def _layout(path: Path, header: Sequence[str], metric: str | None, note: Note) -> _Layout:
+    metrics = []
+    for standard, wanted in wanted_names(metric).items():
+        name = named(header, wanted)
+        if name is not None:
+            metrics.append((header.index(name), name, standard))
+    if all(standard != wire.LOSS for _, _, standard in metrics):
+        raise no_loss(path, metric, header)
+    step = named(header, STEP_NAMES)
+    if step is None:
+        note(f"{path}: no column {STEP_NAMES[0]}: rows are counted from 1")
+    return _Layout(len(header), None if step is None else (header.index(step), step), metrics)
+
+
+def _row(path: Path, line: int, cells: Sequence[str], layout: _Layout) -> Row:
+    if len(cells) < layout.width:
+        raise UnreadableRun(
+            path, line, f"{len(cells)} cells where the header has {layout.width}", "mend or remove the line"
+        )
+    values = {}
+    for index, name, standard in layout.metrics:
+        cell = cells[index]
+        if cell:
+            value = number(path, line, name, cell)
+            if value is not None:
+                values[standard] = value
+    if layout.step is None:
+        return Row(line, None, values)
+    index, name = layout.step
+    return Row(line, whole_step(path, line, name, cells[index]), values)

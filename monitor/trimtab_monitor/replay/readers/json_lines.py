@@ -1,0 +1,34 @@
+"""JSON Lines: one object a line. NaN and Infinity may stand bare, as Python writes them, or as strings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from trimtab_monitor.replay.columns import UnreadableRun
+from trimtab_monitor.replay.readers.objects import ObjectRows
+from trimtab_monitor.replay.readers.row import Note, Row, is_cut_off, with_last
+
+
+def read_json_lines(path: Path, metric: str | None, note: Note) -> Iterator[Row]:
+    """Read JSON Lines row by row."""
+    rows = ObjectRows(path, metric)
+    with path.open(encoding="utf-8-sig") as file:
+        for (line, text), is_last in with_last(enumerate(file, start=1)):
+            if not text.strip():
+                continue
+            try:
+                yield rows.row(line, _object(path, line, text))
+            except UnreadableRun:
+                if not (is_last and is_cut_off(path)):
+                    raise
+                note(f"{path}:{line}: the last line is cut off, and left out")
+    rows.finish()
+
+
+def _object(path: Path, line: int, text: str) -> object:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UnreadableRun(path, line, f"is not JSON: {error}", "give one JSON object a line") from None

@@ -1,0 +1,80 @@
+"""Rows that are JSON objects: the same metric may stand in some of them only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab import wire
+from trimtab_monitor.replay.columns import (
+    STEP_NAMES,
+    UnreadableRun,
+    named,
+    no_loss,
+    number,
+    shown,
+    wanted_names,
+    whole_step,
+)
+from trimtab_monitor.replay.readers.row import Row
+
+NAMES_KEPT = 1000
+
+
+@dataclass(slots=True)
+class ObjectRows:
+    """Makes rows of objects, by the names under which step and metrics were first seen."""
+
+    path: Path
+    metric: str | None
+    found: dict[str, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    step_name: str | None = None
+
+    def row(self, line: int, raw: object) -> Row:
+        """Make a row of the object that stands in this line.
+
+        Raises:
+            UnreadableRun: it is no object, or a value in it is no number.
+        """
+        if not isinstance(raw, Mapping):
+            raise UnreadableRun(self.path, line, f"holds {shown(raw)}", "give one JSON object a row")
+        if not self.seen.issuperset(raw) and len(self.seen) < NAMES_KEPT:
+            self._look_at(raw)
+        values = {}
+        for standard, name in self.found.items():
+            if name in raw:
+                value = number(self.path, line, name, raw[name])
+                if value is not None:
+                    values[standard] = value
+        return Row(line, self._step(line, raw), values)
+
+    def _look_at(self, raw: Mapping[str, object]) -> None:
+        self.seen |= set(raw)
+        for standard, wanted in wanted_names(self.metric).items():
+            name = named(raw, wanted) if standard not in self.found else None
+            if name is not None:
+                self.found[standard] = name
+        if self.step_name is None:
+            self.step_name = named(raw, STEP_NAMES)
+
+    def _step(self, line: int, raw: Mapping[str, object]) -> int | None:
+        if self.step_name is None:
+            return None
+        if self.step_name not in raw:
+            raise UnreadableRun(
+                self.path, line, f"has no {self.step_name}", "give a step in every row, or in none"
+            )
+        return whole_step(self.path, line, self.step_name, raw[self.step_name])
+
+    def finish(self) -> None:
+        """Say that nothing was to be found, if so.
+
+        Raises:
+            UnreadableRun: no object had a loss.
+        """
+        if not self.seen:
+            raise UnreadableRun(self.path, None, "is empty", "give one JSON object a row")
+        if wire.LOSS not in self.found:
+            raise no_loss(self.path, self.metric, self.seen)
