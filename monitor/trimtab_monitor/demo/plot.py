@@ -52,7 +52,7 @@ def draw(story: Story, path: Path) -> None:
     _mark_rollbacks(axes, story.watched)
     axes.set_xlabel("batches taken from the data")
     axes.set_ylabel("training loss (nats a byte)")
-    axes.set_ylim(1.8, 1.02 * max(itertools.chain.from_iterable(run.course.loss for run in story.runs)))
+    axes.set_ylim(1.8, 1.15 * max(itertools.chain.from_iterable(run.course.loss for run in story.runs)))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(title="final evaluation loss", loc="upper right", bbox_to_anchor=(1.0, 0.88), frameon=False)

@@ -102,12 +102,11 @@ def test_the_image_is_built_from_what_is_there_and_runs_as_nobody_special() -> N
     assert "'.[monitor]'" in DOCKERFILE
 
 
-def test_redis_refuses_writes_rather_than_lose_entries_and_starts_only_when_asked() -> None:
+def test_redis_refuses_writes_rather_than_lose_entries() -> None:
     config = dict(
         line.split(maxsplit=1) for line in (DEPLOY / "redis/redis.conf").read_text().splitlines()[1:]
     )
     assert config["maxmemory-policy"] == "noeviction"
-    assert SERVICES["redis"]["profiles"] == ["scale-out"]
 
 
 def test_the_collectors_settings_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
