@@ -54,8 +54,9 @@ class JobSettings:
     def from_environ(cls, environ: Mapping[str, str], url: str | None = None) -> JobSettings:
         """Read the `TRIMTAB_*` variables; `url`, if given, comes before the environment."""
         folder = environ.get("TRIMTAB_DIR")
+        url = url or environ.get("TRIMTAB_URL") or None
         return cls(
-            url=url or environ.get("TRIMTAB_URL") or None,
+            url=check_url(url) if url else None,
             folder=Path(folder).expanduser() if folder else None,
             run=environ.get("TRIMTAB_RUN") or None,
             attempt=_int_or_none(environ, "TRIMTAB_ATTEMPT"),

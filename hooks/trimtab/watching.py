@@ -94,7 +94,7 @@ class Watch:
         lr: Any = None,
         *,
         grad_norm: Any = None,
-        step: int | None = None,
+        step: Any = None,
         **metrics: Any,
     ) -> StepResult:
         """Record one step, once the optimizer has done it; obey a command if one waits.
