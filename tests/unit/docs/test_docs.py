@@ -1,0 +1,62 @@
+"""The documentation says what the code does: every setting, command and metric, and no other."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from trimtab import job_settings
+from trimtab_monitor import metric_names
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
+
+
+def load_reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+REFERENCE = load_reference()
+
+
+@pytest.mark.parametrize("page", REFERENCE.PAGES)
+def test_a_reference_page_is_what_the_code_says(page: str) -> None:
+    assert (DOCS / page).read_text() == REFERENCE.PAGES[page](), "run: python docs/reference.py"
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    named = {value for name, value in vars(metric_names).items() if name.isupper()}
+    told = set(re.findall(r"^\| `(trimtab_\w+)`", (DOCS / "metrics.md").read_text(), re.MULTILINE))
+    assert told == named
+
+
+def test_every_variable_of_the_job_is_documented() -> None:
+    read = set(re.findall(r'"(TRIMTAB_[A-Z_]+)"', Path(job_settings.__file__).read_text()))
+    told = set(re.findall(r"^\| `(TRIMTAB_[A-Z_]+)`", (DOCS / "settings.md").read_text(), re.MULTILINE))
+    assert told == read
+
+
+def test_every_command_is_in_the_readme() -> None:
+    commands = re.findall(r"^## `trimtab (\w+)`", (DOCS / "commands.md").read_text(), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in commands if f"`trimtab {name}" not in readme] == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("decision", sorted((DOCS / "decisions").glob("0*.md")), ids=lambda p: p.name)
+def test_every_decision_is_listed(decision: Path) -> None:
+    assert f"({decision.name})" in (DOCS / "decisions" / "README.md").read_text()
