@@ -46,6 +46,8 @@ class HttpTransport:
     def __init__(self, find: Callable[[], str]) -> None:
         import urllib3
 
+        # Loaded here and now: a child that is forked while a thread imports a module can never import it.
+        "localhost".encode("idna")
         self._find = find
         self._base: str | None = None
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
