@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from trimtab_monitor.detectors.divergence import Divergence, DivergenceSettings
-from trimtab_monitor.detectors.excursion import Excursion
+from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings
 from trimtab_monitor.detectors.grad_explosion import GradExplosion, GradExplosionSettings
-from trimtab_monitor.detectors.loss_spike import LossSpike, LossSpikeSettings
+from trimtab_monitor.detectors.loss_spike import LossSpike
 from trimtab_monitor.detectors.non_finite import NonFinite, NonFiniteSettings
 from trimtab_monitor.types import Finding, Sample
 
@@ -28,8 +28,8 @@ class DetectorSettings(BaseModel):
     non_finite: NonFiniteSettings = Field(
         default=NonFiniteSettings(), description="Loss or gradient norm that is NaN or infinite."
     )
-    loss_spike: LossSpikeSettings = Field(
-        default=LossSpikeSettings(), description="Loss far above its usual noise within a few steps."
+    loss_spike: ExcursionSettings = Field(
+        default=ExcursionSettings(), description="Loss far above its usual noise within a few steps."
     )
     grad_explosion: GradExplosionSettings = Field(
         default=GradExplosionSettings(), description="Gradient norm that climbs by factors."
@@ -55,7 +55,7 @@ class DetectorSet:
         return cls(
             NonFinite(settings.non_finite),
             LossSpike(Excursion(settings.loss_spike)),
-            GradExplosion(Excursion(settings.grad_explosion)),
+            GradExplosion(Excursion(settings.grad_explosion.of_excursion())),
             Divergence(settings.divergence),
         )
 

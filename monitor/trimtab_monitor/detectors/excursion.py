@@ -40,7 +40,7 @@ class ExcursionSettings:
     ] = 1.0
     min_rise: Annotated[
         float, Field(gt=0, description="A smaller rise is never told, as a fraction of the usual value.")
-    ] = 0.05
+    ] = 0.06
     sustained_surprise: Annotated[
         float,
         Field(gt=0, description="Summed surprise of consecutive samples from which a rise is sustained."),
@@ -142,7 +142,9 @@ class Excursion:
         if surprise >= settings.sustained_surprise and rise >= log(1.0 + settings.huge_rise):
             return "huge"
         if self.series.waiting > 1 and self.surprise_sum >= settings.sustained_surprise:
-            return "sustained"
+            mean = self.series.rise(sum(self.series.waiting_residuals) / self.series.waiting)
+            if mean >= log(1.0 + settings.min_rise):
+                return "sustained"
         return "mark" if surprise >= self._limit else "none"
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Annotated, ClassVar
 
@@ -25,6 +25,10 @@ class GradExplosionSettings(ExcursionSettings):
         float, Field(gt=0, description="Rise from which it is critical, as a fraction of the usual norm.")
     ] = 9.0
 
+    def of_excursion(self) -> ExcursionSettings:
+        """The same as what an excursion keeps: its state is read back as that."""
+        return ExcursionSettings(**asdict(self))
+
 
 @dataclass(slots=True)
 class GradExplosion:
@@ -46,7 +50,7 @@ class GradExplosion:
     """
 
     kind: ClassVar[str] = "grad_explosion"
-    excursion: Excursion = field(default_factory=lambda: Excursion(GradExplosionSettings()))
+    excursion: Excursion = field(default_factory=lambda: Excursion(GradExplosionSettings().of_excursion()))
 
     @property
     def active(self) -> bool:

@@ -6,17 +6,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import ClassVar
 
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass as settings_dataclass
-
 from trimtab import wire
-from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings, Reading
+from trimtab_monitor.detectors.excursion import Excursion, Reading
 from trimtab_monitor.types import Finding, Sample, Severity
-
-
-@settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class LossSpikeSettings(ExcursionSettings):
-    """When a rise of the loss is told, and when it is critical."""
 
 
 @dataclass(slots=True)
@@ -40,7 +32,7 @@ class LossSpike:
     """
 
     kind: ClassVar[str] = "loss_spike"
-    excursion: Excursion = field(default_factory=lambda: Excursion(LossSpikeSettings()))
+    excursion: Excursion = field(default_factory=Excursion)
 
     @property
     def active(self) -> bool:

@@ -1,0 +1,220 @@
+"""Findings become incidents: joined, named, followed, resolved, and told in a sentence."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Collection
+
+import msgspec
+import pytest
+
+from trimtab_monitor.detectors import DetectorSet
+from trimtab_monitor.incidents import IncidentBook, IncidentSettings
+from trimtab_monitor.types import Finding, Incident, Sample, Severity
+
+
+class Watch:
+    """Detectors and book, as the fold runs them."""
+
+    def __init__(self) -> None:
+        self.detectors = DetectorSet()
+        self.book = IncidentBook("run-1")
+        self.incidents: dict[str, Incident] = {}
+
+    def see(self, step: int, rank: int = 0, attempt: int = 0, **values: float) -> list[Incident]:
+        sample = Sample(step, 100.0 + step, values, attempt, rank)
+        changed = self.book.observe(sample, self.detectors.update(sample), self.detectors.active)
+        self.incidents |= {incident.id: incident for incident in changed}
+        return changed
+
+    def settle(self, steps: int, first: int = 1, attempt: int = 0) -> None:
+        noise = random.Random(first)
+        for step in range(first, first + steps):
+            loss, norm = 2.0 + noise.gauss(0, 0.04), 0.3 * noise.lognormvariate(0, 0.2)
+            self.see(step, attempt=attempt, loss=loss, grad_norm=norm, lr=1e-3)
+
+
+def finding(
+    kind: str, step: int, severity: Severity = "warning", onset: int | None = None, value: float = 5.0
+) -> Finding:
+    metric = "grad_norm" if kind == "grad_explosion" else "loss"
+    return Finding(
+        kind, metric, severity, step, float(step), step if onset is None else onset, value, 2.0, 9.0
+    )
+
+
+def always(kinds: Collection[str]) -> bool:
+    return bool(kinds)
+
+
+def never(kinds: Collection[str]) -> bool:
+    del kinds
+    return False
+
+
+def test_a_gradient_spike_and_the_loss_spike_after_it_are_one_incident() -> None:
+    watch = Watch()
+    watch.settle(100)
+    losses = [2.02, 2.04, 2.6, 2.9, 5.1]
+    norms = [0.3, 2.4, 16.0, 145.0, 960.0]
+    for step, (loss, norm) in enumerate(zip(losses, norms, strict=True), start=101):
+        watch.see(step, loss=loss, grad_norm=norm, lr=1e-3)
+    (incident,) = watch.book.open
+    assert (incident.id, incident.kind, incident.metric) == ("run-1.1", "loss_spike", "loss")
+    assert (incident.start_step, incident.detected_step, incident.peak_step) == (102, 102, 105)
+    assert (incident.severity, incident.state, incident.end_step) == ("critical", "open", None)
+    assert incident.evidence["detectors"] == ["grad_explosion", "loss_spike"]
+    assert incident.evidence["baseline"] == pytest.approx(2.0, abs=0.05)
+    assert incident.summary.startswith("loss 2.0")
+    assert (
+        "peak 5.10 at step 105; gradient norm rose 1 step earlier; learning rate unchanged"
+        in incident.summary
+    )
+
+
+def test_an_incident_is_resolved_after_ten_clean_samples_with_the_last_bad_step_as_its_end() -> None:
+    watch = Watch()
+    watch.settle(100)
+    for step in range(101, 105):
+        watch.see(step, loss=4.0, grad_norm=0.3)
+    watch.settle(9, first=105)
+    (incident,) = watch.book.open
+    watch.settle(1, first=114)
+    assert (incident.state, incident.end_step, incident.resolved_at) == ("resolved", 104, 214.0)
+    assert incident.summary.endswith("back to normal by step 114")
+    assert watch.book.open == []
+
+
+def test_a_mark_is_over_after_three_clean_samples() -> None:
+    watch = Watch()
+    watch.settle(100)
+    watch.see(101, loss=2.55, grad_norm=0.3)
+    (mark,) = watch.book.open
+    assert mark.severity == "info"
+    watch.settle(3, first=102)
+    assert (mark.state, mark.end_step) == ("resolved", 101)
+
+
+def test_a_second_spike_later_is_a_second_incident() -> None:
+    watch = Watch()
+    watch.settle(100)
+    watch.see(101, loss=8.0)
+    watch.settle(40, first=102)
+    watch.see(142, loss=8.0)
+    assert list(watch.incidents) == ["run-1.1", "run-1.2"]
+
+
+def test_loss_and_gradient_up_together_are_critical() -> None:
+    book = IncidentBook("r")
+    book.observe(Sample(5, 0.0, {"loss": 3.0}), [finding("grad_explosion", 5)], always)
+    (incident,) = book.observe(Sample(6, 1.0, {"loss": 3.0}), [finding("loss_spike", 6)], always)
+    assert incident.severity == "critical"
+
+
+def test_nan_on_several_ranks_is_one_incident_that_names_them() -> None:
+    watch = Watch()
+    watch.settle(40)
+    for rank in (3, 1, 7):
+        watch.see(41, rank=rank, loss=math.nan)
+    (incident,) = watch.book.open
+    assert incident.evidence["ranks"] == [3, 1, 7]
+    assert incident.summary.startswith("loss is NaN at step 41 on ranks 1, 3, 7 (last finite value ")
+    assert incident.bad_samples == 1
+
+
+def test_an_incident_on_another_rank_is_over_when_that_rank_is_well_again() -> None:
+    watch = Watch()
+    watch.settle(40)
+    watch.see(41, rank=2, loss=math.nan)
+    watch.settle(15, first=41)
+    (incident,) = watch.book.open
+    watch.see(55, rank=2, loss=2.0)
+    watch.settle(10, first=56)
+    assert incident.state == "resolved"
+
+
+def test_after_a_rollback_the_incident_stays_open_and_takes_what_comes_again() -> None:
+    watch = Watch()
+    watch.settle(100)
+    watch.see(101, loss=6.0, grad_norm=0.3, lr=1e-3)
+    watch.see(102, loss=6.0, grad_norm=0.3, lr=1e-3)
+    (changed,) = watch.book.rolled_back("run-1.c1", 90, 500.0)
+    assert changed.summary.endswith("rolled back to step 90")
+    assert (changed.bad_samples, changed.clean_samples) == (0, 0)
+    watch.see(91, attempt=1, loss=7.0, grad_norm=0.3, lr=1e-3)
+    watch.book.rolled_back("run-1.c2", 90, 501.0)
+    watch.settle(10, first=91, attempt=2)
+    (incident,) = watch.incidents.values()
+    assert (incident.state, incident.start_step, incident.end_step) == ("resolved", 101, 102)
+    assert [each["command"] for each in incident.evidence["rollbacks"]] == ["run-1.c1", "run-1.c2"]
+    assert incident.peak_step == 101
+    assert "rolled back to step 90 (2 times); back to normal by step 100" in incident.summary
+
+
+def test_the_summary_tells_of_a_learning_rate_that_jumped() -> None:
+    watch = Watch()
+    watch.settle(100)
+    watch.see(101, loss=2.0, grad_norm=0.3, lr=3e-2)
+    watch.see(102, loss=6.0, grad_norm=0.3, lr=3e-2)
+    (incident,) = watch.book.open
+    assert "learning rate up 30 times at step 101" in incident.summary
+    assert (incident.evidence["lr_before"], incident.evidence["lr_now"]) == (1e-3, 3e-2)
+
+
+def test_a_step_that_comes_in_two_samples_is_counted_once() -> None:
+    book = IncidentBook("r")
+    book.observe(Sample(5, 0.0, {"loss": 3.0}), [finding("loss_spike", 5)], always)
+    (incident,) = book.open
+    book.observe(Sample(6, 1.0, {"loss": 3.0}), [], always)
+    book.observe(Sample(6, 1.0, {"grad_norm": 3.0}), [], always)
+    assert incident.bad_samples == 2
+    for step in range(7, 12):
+        book.observe(Sample(step, 1.0, {"tokens": 3.0}), [], never)
+    assert incident.clean_samples == 0
+
+
+def test_what_is_resolved_is_forgotten_and_the_book_serialises() -> None:
+    watch = Watch()
+    watch.settle(60)
+    for round_ in range(30):
+        first = 61 + 20 * round_
+        watch.see(first, loss=9.0)
+        watch.settle(19, first=first + 1)
+    packed = msgspec.msgpack.encode(watch.book)
+    assert len(packed) < 4000
+    assert msgspec.msgpack.decode(packed, type=IncidentBook) == watch.book
+
+
+def test_an_open_incident_survives_serialisation() -> None:
+    watch = Watch()
+    watch.settle(60)
+    watch.see(61, loss=math.inf)
+    copy = msgspec.msgpack.decode(msgspec.msgpack.encode(watch.book), type=IncidentBook)
+    assert copy == watch.book
+    copy.observe(Sample(62, 0.0, {"loss": 2.0}), [finding("loss_spike", 62)], always)
+    assert copy.open[0].severity == "critical"
+    assert len(copy.open[0].evidence["findings"]) == 2
+
+
+def test_special_incidents_stand_beside_and_are_opened_once() -> None:
+    book = IncidentBook("r")
+    hung = book.open_special("hung", "critical", 7, 10.0, "no step for 300 s", {"reason": "no new step"})
+    again = book.open_special("hung", "critical", 7, 20.0, "no step for 310 s", {"reason": "no new step"})
+    assert again is hung
+    assert hung.summary == "no step for 310 s"
+    book.observe(
+        Sample(8, 30.0, {"loss": math.nan}), [finding("non_finite", 8, "critical", value=math.nan)], always
+    )
+    assert [incident.kind for incident in book.open] == ["hung", "non_finite"]
+    closed = book.resolve(hung.id, 8, 31.0)
+    assert (closed.state, closed.end_step, closed.resolved_at) == ("resolved", 8, 31.0)
+    with pytest.raises(KeyError, match=r"r\.1"):
+        book.resolve(hung.id, 8, 31.0)
+
+
+def test_how_long_an_incident_is_watched_is_a_setting() -> None:
+    book = IncidentBook("r", IncidentSettings(resolve_samples=2))
+    book.observe(Sample(5, 0.0, {"loss": 3.0}), [finding("loss_spike", 5)], always)
+    assert book.observe(Sample(6, 0.0, {"loss": 2.0}), [], never) == []
+    assert book.observe(Sample(7, 0.0, {"loss": 2.0}), [], never)[0].state == "resolved"
