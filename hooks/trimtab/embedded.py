@@ -103,9 +103,7 @@ def _take_lock(path: Path) -> int | None:
 def _start(folder: Path, lock: int, command: Sequence[str] | None) -> str:
     """Start the collector; this process's copies of the lock and the socket are closed, the child's stay."""
     try:
-        port = _last_port(folder)
-        with contextlib.suppress(FileNotFoundError):
-            (folder / ADDRESS).unlink()
+        port = _forget_last(folder)
         if command is None:
             command = _installed_command()
         with _listen(port) as listening:
@@ -117,13 +115,19 @@ def _start(folder: Path, lock: int, command: Sequence[str] | None) -> str:
     return url
 
 
-def _last_port(folder: Path) -> int:
-    """Return the port of the folder's last collector, so that its page keeps its address."""
+def _forget_last(folder: Path) -> int:
+    """Take away the address of the folder's last collector; return its port, for its page to stay there."""
+    path = folder / ADDRESS
     try:
-        address = msgspec.json.decode((folder / ADDRESS).read_bytes(), type=CollectorAddress)
-        return int(address.url.rpartition(":")[2])
+        last = msgspec.json.decode(path.read_bytes(), type=CollectorAddress)
+        port = int(last.url.rpartition(":")[2])
     except (FileNotFoundError, ValueError):
         return PREFERRED_PORT
+    finally:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(last.pid, os.WNOHANG)  # if this process had started it
+    return port
 
 
 def _installed_command() -> list[str]:
