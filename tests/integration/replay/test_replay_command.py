@@ -1,0 +1,123 @@
+"""`trimtab replay` as people and scripts call it."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "trimtab_monitor", "replay"]
+
+
+def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
+
+
+@pytest.fixture
+def spiky(tmp_path: Path) -> Path:
+    """A run with a gradient spike that leads a loss spike, and a NaN at its end."""
+    noise = random.Random(1)
+    rows = []
+    for step in range(1, 401):
+        loss, norm = 2.0 + 3 * math.exp(-step / 30) + noise.gauss(0, 0.04), 0.3 * noise.lognormvariate(0, 0.2)
+        if 201 <= step < 206:
+            norm *= 20
+        if 203 <= step < 206:
+            loss += 2.5
+        rows.append(f"{step},{'nan' if step == 400 else loss},{norm},0.001")
+    path = tmp_path / "spiky.csv"
+    path.write_text("step,loss,grad_norm,lr\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def clean(folder: Path) -> Path:
+    noise = random.Random(2)
+    path = folder / "clean.jsonl"
+    lines = [json.dumps({"step": step, "loss": 2.0 + noise.gauss(0, 0.04)}) for step in range(200)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_json_is_one_object_a_line_for_each_file(spiky: Path, tmp_path: Path) -> None:
+    done = run(spiky, clean(tmp_path), "--format", "json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert (first["file"], first["rows"]) == (str(spiky), 400)
+    spike, nan = first["incidents"]
+    assert (spike["kind"], spike["severity"], spike["state"]) == ("loss_spike", "critical", "resolved")
+    assert (spike["start_step"], spike["detected_step"]) == (201, 201)
+    assert "gradient norm rose 2 steps earlier; learning rate unchanged" in spike["summary"]
+    assert (nan["kind"], nan["detected_step"], nan["end_step"]) == ("non_finite", 400, None)
+    assert (nan["evidence"]["value"], nan["evidence"]["score"]) == ("NaN", "Infinity")
+    assert (second["rows"], second["incidents"]) == (200, [])
+
+
+def test_text_is_plain_where_it_is_piped(spiky: Path, tmp_path: Path) -> None:
+    done = run(spiky, cwd=tmp_path)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{spiky}: 400 rows, 2 incidents"
+    assert len(lines) == 3
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(spiky: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("step,loss\n1,2.0\n2,low\n")
+    done = run(bad, tmp_path / "gone.csv", tmp_path, spiky, "--format", "json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(spiky)]
+    remedy = "give a number, NaN, inf, or nothing where not measured"
+    assert done.stderr.splitlines() == [
+        f"trimtab replay: {bad}:3: column loss holds 'low'; {remedy}",
+        f"trimtab replay: {tmp_path}/gone.csv: no such file or directory; give a file that can be read",
+        f"trimtab replay: {tmp_path}: is a directory; give files, as {tmp_path}/*.csv",
+    ]
+
+
+def test_a_picture_is_drawn(spiky: Path, tmp_path: Path) -> None:
+    done = run(spiky, clean(tmp_path), "--plot", "out.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    picture = (tmp_path / "out.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert len(picture) > 20_000
+
+
+def test_a_picture_that_cannot_be_written_is_told(spiky: Path, tmp_path: Path) -> None:
+    done = run(spiky, "--plot", "missing/out.png", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "--plot missing/out.png: No such file or directory" in done.stderr
+
+
+def test_settings_are_read_from_file_and_environment(spiky: Path, tmp_path: Path) -> None:
+    (tmp_path / "trimtab.toml").write_text(
+        "[detectors.loss_spike]\nmin_rise = 50.0\n[detectors.grad_explosion]\nmin_rise = 900.0\n"
+        "[detectors.divergence]\nmin_rise_sigma = 900.0\n"
+    )
+    done = run(spiky, "--format", "json", cwd=tmp_path)
+    assert [each["kind"] for each in json.loads(done.stdout)["incidents"]] == ["non_finite"]
+    (tmp_path / "trimtab.toml").write_text("[detectors.loss_spike]\nmin_rise = -1\n")
+    wrong = run(spiky, cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "min_rise" in wrong.stderr
+
+
+def test_nothing_heavy_is_imported_for_a_replay(spiky: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; "
+        "from trimtab_monitor.replay.runner import Options, replay_file; "
+        f"replay_file(Path({str(spiky)!r}), Options()); "
+        "heavy = {'torch', 'matplotlib', 'sklearn', 'fastapi', 'numpy'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
