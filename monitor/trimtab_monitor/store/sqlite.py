@@ -19,16 +19,16 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, max_bytes: int | None = None) -> None:
-        self._database = Database(path, max_bytes)
-        self.log = SqliteLog(self._database)
-        self.state = SqliteState(self._database)
-        self.views = SqliteViews(self._database)
-        self.outbox = SqliteOutbox(self._database)
+        self.database = Database(path, max_bytes)
+        self.log = SqliteLog(self.database)
+        self.state = SqliteState(self.database)
+        self.views = SqliteViews(self.database)
+        self.outbox = SqliteOutbox(self.database)
 
     def failure(self) -> str | None:
         """Why the last write failed; none if it did not."""
-        return self._database.failure()
+        return self.database.failure()
 
     def close(self) -> None:
         """Finish what was asked for, then close the file."""
-        self._database.close()
+        self.database.close()

@@ -42,11 +42,15 @@ class RunningCollector:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.stop()
+        self.stop()
         self._thread.join(30)
         self._stop.run()
         assert not self._thread.is_alive(), "the server does not stop"
         assert self._server.crash is None, self._server.crash
+
+    def stop(self) -> None:
+        """Tell it to stop."""
+        self._server.stop()
 
     def wait_until_stopped(self, timeout: float) -> bool:
         """Wait for it to stop by itself; returns whether it did within `timeout` seconds."""

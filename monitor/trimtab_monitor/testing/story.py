@@ -6,8 +6,8 @@ import math
 import random
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from trimtab import wire
 
@@ -35,6 +35,16 @@ class Story:
     def time_of(self, step: int) -> float:
         """When a step ended, Unix seconds: one step a second."""
         return self.start_time + step
+
+    def continuing(self, from_step: int, time: float, event: Mapping[str, Any]) -> Self:
+        """The same, in a process that goes on from `from_step` at `time`, which tells of it by `event`."""
+        return replace(
+            self,
+            first_step=from_step + 1,
+            start_time=time - from_step,
+            rollback=None,
+            extra_events=[event, *self.extra_events],
+        )
 
     def rows(self) -> list[Row]:
         """Loss, gradient norm and learning rate of every step."""
