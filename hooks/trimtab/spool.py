@@ -120,8 +120,9 @@ class FileSpool:
         self._lock = threading.Lock()
         numbers = _segment_numbers(folder)
         self._sizes = {number: _segment(folder, number).stat().st_size for number in numbers}
-        self._writing = max(numbers, default=-1) + 1  # never after a tail that may be torn
         self._reading, self._offset = read_acked(folder)
+        # Never after a tail that may be torn, nor under a number whose end is confirmed already.
+        self._writing = max((*numbers, self._reading)) + 1
         self._next: tuple[SpoolRecord, int] | None = None
 
     def append(self, record: SpoolRecord) -> None:

@@ -53,6 +53,16 @@ def test_batches_come_back_in_order_whatever_happens_in_between(operations: list
         assert drain(spool) == [each.seq for each in expected]
 
 
+def test_a_batch_after_two_restarts_is_not_taken_for_one_that_was_confirmed(tmp_path: Path) -> None:
+    spool = FileSpool(tmp_path, CAPACITY)
+    spool.append(record(0))
+    assert drain(spool) == [0]
+    assert FileSpool(tmp_path, CAPACITY).first() is None
+    spool = FileSpool(tmp_path, CAPACITY)
+    spool.append(record(1))
+    assert drain(spool) == [1]
+
+
 def test_segments_that_are_confirmed_are_deleted(tmp_path: Path) -> None:
     spool = FileSpool(tmp_path, CAPACITY)
     for seq in range(40):
