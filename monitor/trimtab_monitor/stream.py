@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from trimtab_monitor.json_out import to_json
+from trimtab_monitor.loops import call_in
 
 Kind = Literal["sample", "incident", "command", "alert", "run"]
 
@@ -107,8 +108,7 @@ class Hub:
             return
         frame = event.frame()
         for client in wanted:
-            if not client.loop.is_closed():
-                client.loop.call_soon_threadsafe(self._put, client, frame)
+            call_in(client.loop, self._put, client, frame)
 
     async def listen(self, run: str | None, rank: int) -> AsyncIterator[bytes]:
         """The frames for one client, for as long as it listens."""

@@ -77,11 +77,12 @@ def series(
 
     Where attempts overlap the newest counts; `attempt=all` gives every one, a number that one only.
     """
-    parts.summary(run)
+    summary = parts.summary(run)
     told = parts.series.read(
         run,
         metric,
         rank=rank,
+        world_size=summary.registration.world_size,
         attempt=_attempt(attempt),
         from_step=from_step,
         to_step=to_step,

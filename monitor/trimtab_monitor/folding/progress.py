@@ -8,6 +8,8 @@ import itertools
 import threading
 from dataclasses import dataclass, field
 
+from trimtab_monitor.loops import call_in
+
 
 @dataclass(order=True, slots=True)
 class _Waiter:
@@ -38,9 +40,7 @@ class Progress:
             self._moved.notify_all()
             while self._waiters and self._waiters[0].position <= position:
                 waiter = heapq.heappop(self._waiters)
-                # A loop that has ended has nobody waiting.
-                if not waiter.loop.is_closed():
-                    waiter.loop.call_soon_threadsafe(waiter.done.set)
+                call_in(waiter.loop, waiter.done.set)
 
     def wait(self, position: int, timeout: float) -> bool:
         """Wait in a thread; returns whether it came there within `timeout` seconds."""

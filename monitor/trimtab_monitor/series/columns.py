@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -72,7 +73,7 @@ class MetricColumns:
             parts += [part for record in records if (part := _rows(record.body, self.metric)) is not None]
             self.position = records[-1].position
         if len(parts) > 1:
-            self.rows = _joined(parts)
+            self.rows = joined(parts)
 
 
 def _rows(packed: bytes, metric: str) -> Rows | None:
@@ -87,7 +88,8 @@ def _rows(packed: bytes, metric: str) -> Rows | None:
     return Rows(attempt, step, np.frombuffer(body.time, "<f8"), value).take(measured)
 
 
-def _joined(parts: list[Rows]) -> Rows:
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of all, one after the other."""
     return Rows(
         np.concatenate([part.attempt for part in parts]),
         np.concatenate([part.step for part in parts]),

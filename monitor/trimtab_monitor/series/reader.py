@@ -6,8 +6,10 @@ import threading
 from collections import OrderedDict
 from typing import Any, Literal
 
+from trimtab import wire
 from trimtab_monitor.series.columns import MetricColumns, Rows, all_attempts, newest_attempts
 from trimtab_monitor.series.downsample import downsample
+from trimtab_monitor.series.shards import norms
 from trimtab_monitor.store.protocols import Log
 
 Attempt = Literal["newest", "all"] | int
@@ -37,13 +39,20 @@ class SeriesReader:
         metric: str,
         *,
         rank: int = 0,
+        world_size: int | None = None,
         attempt: Attempt = "newest",
         from_step: int | None = None,
         to_step: int | None = None,
         points: int = 1000,
     ) -> dict[str, Any]:
-        """The series as the API tells it; steps from `from_step` to `to_step`, both included."""
-        rows = _of_attempt(self._rows(run, rank, metric), attempt)
+        """The series as the API tells it; steps from `from_step` to `to_step`, both included.
+
+        A gradient norm that no rank tells is made of the shards of all `world_size` ranks.
+        """
+        rows = self._rows(run, rank, metric)
+        if metric == wire.GRAD_NORM and not len(rows):
+            rows = norms([self._rows(run, each, wire.GRAD_NORM_SQ_SHARD) for each in range(world_size or 1)])
+        rows = _of_attempt(rows, attempt)
         rows = _between(rows, from_step, to_step)
         rows = rows.take(downsample(rows.value, points))
         return {

@@ -23,7 +23,11 @@ NAN = math.nan
 
 
 def send(
-    store: MemoryStore, steps: Sequence[int], values: Sequence[float | None], **identity: int
+    store: MemoryStore,
+    steps: Sequence[int],
+    values: Sequence[float | None],
+    metric: str = "loss",
+    **identity: int,
 ) -> wire.Batch:
     column = array("d", [wire.NOT_MEASURED if value is None else value for value in values])
     times = array("d", [1000.0 + step for step in steps])
@@ -34,7 +38,7 @@ def send(
         attempt=identity.get("attempt", 0),
         step=array("q", steps),
         time=times,
-        metrics={"loss": column},
+        metrics={metric: column},
     )
     store.log.append(batch_draft("run", 0.0, batch, wire.encode(batch))).result()
     return batch
@@ -131,6 +135,50 @@ def test_single_precision_columns_are_read() -> None:
     body["metrics"] = {"loss": array("f", [0.5, 0.25]).tobytes()}
     store.log.append(batch_draft("run", 0.0, batch, msgspec.msgpack.encode(body))).result()
     assert read(store) == ([1, 2], [0.5, 0.25])
+
+
+class TestShards:
+    def norms(self, store: MemoryStore, world_size: int = 2, **query: Any) -> dict[str, Any]:
+        return SeriesReader(store.log, 1 << 20).read("run", "grad_norm", world_size=world_size, **query)
+
+    def shards(self, store: MemoryStore, rank: int, values: Sequence[float], **identity: int) -> None:
+        steps = range(1, len(values) + 1)
+        send(store, steps, values, metric=wire.GRAD_NORM_SQ_SHARD, rank=rank, **identity)
+
+    def test_they_are_added_up_where_all_are_there(self) -> None:
+        store = MemoryStore()
+        self.shards(store, 0, [9.0, 25.0, 1.0])
+        self.shards(store, 1, [16.0, 144.0])
+        told = self.norms(store)
+        assert (told["step"], told["value"]) == ([1, 2], [5.0, 13.0])
+
+    def test_attempts_are_kept_apart(self) -> None:
+        store = MemoryStore()
+        self.shards(store, 0, [9.0, 9.0])
+        self.shards(store, 1, [16.0, 16.0])
+        self.shards(store, 0, [36.0], attempt=1)
+        self.shards(store, 1, [64.0], attempt=1)
+        assert self.norms(store)["value"] == [10.0, 5.0]
+        assert self.norms(store, attempt="all")["value"] == [5.0, 5.0, 10.0]
+
+    def test_one_that_is_not_finite_is_seen(self) -> None:
+        store = MemoryStore()
+        self.shards(store, 0, [math.inf, 1.0])
+        self.shards(store, 1, [1.0, NAN])
+        infinite, nan = self.norms(store)["value"]
+        assert infinite == math.inf
+        assert math.isnan(nan)
+
+    def test_while_a_rank_is_silent_there_is_no_norm(self) -> None:
+        store = MemoryStore()
+        self.shards(store, 0, [9.0])
+        assert self.norms(store)["step"] == []
+
+    def test_a_norm_that_is_told_goes_before(self) -> None:
+        store = MemoryStore()
+        self.shards(store, 0, [9.0])
+        send(store, [1], [3.5], metric="grad_norm")
+        assert self.norms(store, world_size=1)["value"] == [3.5]
 
 
 class TestDownsample:
