@@ -9,8 +9,8 @@ from trimtab import wire
 from trimtab.commands import STOP, CommandDesk
 from trimtab.guard import Guard
 from trimtab.journal import Journal
+from trimtab.orders import Order
 from trimtab.snapshots import SnapshotError, Snapshots
-from trimtab.vocabulary import Command
 
 LOG = logging.getLogger("trimtab")
 
@@ -31,12 +31,16 @@ class Boundary:
 
     def act(self, journal: Journal) -> bool:
         """Do what is due after the step; True: the job is back at an earlier one."""
-        if self.attentive:
+        if self.attentive and not self.desk.waiting:
             self._take_snapshot(journal)
         rolled_back = False
-        while self.desk.waiting:
+        while self.desk.waiting and self.desk.waiting[0].is_due(journal.number):
             rolled_back |= self._obey(self.desk.waiting.popleft(), journal)
         return rolled_back
+
+    def held(self) -> list[int]:
+        """Return the steps that can be gone back to."""
+        return self._snapshots.steps()
 
     def retire(self) -> None:
         """Do nothing any more."""
@@ -58,24 +62,32 @@ class Boundary:
                 every=self._snapshots.every,
             )
 
-    def _obey(self, command: Command, journal: Journal) -> bool:
+    def _obey(self, order: Order, journal: Journal) -> bool:
         from_step = journal.number
-        outcome = self.desk.act(command, from_step, journal.attempt)
-        self.stop = self.stop or (outcome.applied and command.kind == STOP)
+        outcome = self.desk.act(order, from_step, journal.attempt)
+        self.stop = self.stop or (outcome.applied and order.command.kind == STOP)
         rolled_back = outcome.applied and outcome.to_step is not None
         if rolled_back:
             journal.begin_attempt(outcome.to_step)
         journal.tell(
             wire.COMMAND_APPLIED,
-            command=command.id,
+            command=order.command.id,
             outcome="applied" if outcome.applied else "refused",
             from_step=from_step,
             to_step=outcome.to_step,
             new_attempt=journal.attempt,
             detail=outcome.detail,
         )
-        LOG.warning("trimtab: step %d: %s: %s", from_step, command.kind, outcome.detail)
+        LOG.warning("trimtab: step %d: %s: %s", from_step, order.command.kind, outcome.detail)
+        self._confirm(order, outcome.applied)
         return rolled_back
+
+    def _confirm(self, order: Order, applied: bool) -> None:
+        """Stop the job if the ranks are not in the same state any more."""
+        reason = order.confirm(applied)
+        if reason is not None:
+            self.stop = True
+            LOG.error("trimtab: command %s: %s: the job must stop", order.command.id, reason)
 
 
 IsFinite = Callable[[], bool]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, Protocol
 
+from trimtab.orders import Order
 from trimtab.rewind import Outcome
 from trimtab.vocabulary import Command
 
@@ -26,11 +27,13 @@ class Actor(Protocol):
 class CommandDesk:
     """Takes each command once and carries it out, or refuses it with the reason.
 
-    `waiting` is looked at once a step; it is empty nearly always.
+    `waiting` is looked at once a step; it is empty nearly always. `negotiate`, where given, gets each
+    command that is obeyed only together with other ranks, and puts the order in `waiting` itself.
     """
 
     def __init__(self, mode: Mode, actor: Actor) -> None:
-        self.waiting: deque[Command] = deque()
+        self.waiting: deque[Order] = deque()
+        self.negotiate: Callable[[Command], None] | None = None
         self._mode: Mode = mode
         self._actor = actor
         self._seen: set[str] = set()
@@ -39,14 +42,22 @@ class CommandDesk:
     def put(self, commands: Iterable[Command]) -> None:
         """Take commands in; each acknowledgement repeats those that the job has not answered yet."""
         with self._lock:
-            for command in commands:
-                if command.id not in self._seen:
-                    self._seen.add(command.id)
-                    self.waiting.append(command)
+            new = [command for command in commands if command.id not in self._seen]
+            self._seen.update(command.id for command in new)
+        for command in new:
+            if self.negotiate is None or self._mode != "auto":
+                self.waiting.append(Order(command).settle())
+            else:
+                self.negotiate(command)
 
-    def act(self, command: Command, step: int, attempt: int) -> Outcome:
-        """Carry out a command after `step` good steps of `attempt`."""
-        reason = refusal(command, self._mode, attempt)
+    def refusal(self, command: Command, attempt: int) -> str | None:
+        """Say why a command must not be obeyed in this attempt; None: it may be."""
+        return refusal(command, self._mode, attempt)
+
+    def act(self, order: Order, step: int, attempt: int) -> Outcome:
+        """Carry an order out after `step` good steps of `attempt`, or refuse it."""
+        command = order.command
+        reason = order.refusal or self.refusal(command, attempt)
         if reason is not None:
             return Outcome(False, None, reason)
         if command.kind == STOP:

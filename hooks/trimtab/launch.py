@@ -17,9 +17,10 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from trimtab.identity import Place, check_run_id, new_run_id, process_group
+from trimtab.group_store import CompareSet, group_store
+from trimtab.identity import Place, check_run_id, new_run_id
 from trimtab.job_settings import JobSettings
 
 LOG = logging.getLogger("trimtab")
@@ -27,13 +28,6 @@ LOG = logging.getLogger("trimtab")
 _RESTART_COUNTS: Final = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 _KEPT_SECONDS: Final = 30 * 86400.0
 _calls = itertools.count()
-
-
-class Store(Protocol):
-    """The key-value store of a process group."""
-
-    def compare_set(self, key: str, expected: str, desired: str) -> bytes:
-        """Set a key that is not there if `expected` is empty; return what it holds then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +63,7 @@ def _not_taken(run: str, taken: Collection[str]) -> str:
     return next(name for name in itertools.chain([run], others) if name not in taken)
 
 
-def group_store() -> Store | None:
-    """Return the store of the process group, if the job has set one up."""
-    group = process_group()
-    if group is None:
-        return None
-    store: Store = group.distributed_c10d._get_default_store()
-    return store
-
-
-def agree_on_run(project: str, folder: Path, store: Store | None, ordinal: int) -> str:
+def agree_on_run(project: str, folder: Path, store: CompareSet | None, ordinal: int) -> str:
     """Return the run of the calling process, the same for all ranks of its job.
 
     `ordinal` counts the calls of `watch()` in the process: the n-th of each rank belong together. Without a
@@ -98,7 +83,7 @@ def agree_on_run(project: str, folder: Path, store: Store | None, ordinal: int) 
     return check_run_id(run)
 
 
-def _agreed(store: Store, key: str, proposal: str) -> str | None:
+def _agreed(store: CompareSet, key: str, proposal: str) -> str | None:
     """Propose a run to all ranks; the first proposal counts. None: this store cannot tell."""
     try:
         return bytes(store.compare_set(key, "", proposal)).decode()

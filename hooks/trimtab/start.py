@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import embedded, identity, lifecycle
+from trimtab.accord import Accord
 from trimtab.asked import Asked, Watched
 from trimtab.boundary import Boundary, DiskCheckpoints
 from trimtab.commands import CommandDesk, Mode
+from trimtab.group_store import group_store
 from trimtab.guard import Guard
 from trimtab.health import parameters_are_finite
 from trimtab.identity import Place, RunIdentity
@@ -23,6 +25,7 @@ from trimtab.inert import inert_watch
 from trimtab.job_settings import JobSettings
 from trimtab.journal import Journal
 from trimtab.launch import Membership, join, note_attempt
+from trimtab.orders import Order
 from trimtab.pipeline import Bounds, Ends, Pipeline
 from trimtab.rewind import Rewind
 from trimtab.sampler import Sampler
@@ -89,6 +92,8 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     path = Pipeline(who, settings.spool_root(os.environ), bounds, ends, guard)
     parts = _Assembly(asked, settings, place, member, guard).parts(path, sampler)
     made = link.watch = Watch(who.run, _page(settings, who.run), parts)
+    if place.world_size > 1:
+        parts.boundary.desk.negotiate = _negotiator(made, place)
     made.begin(_run_start(asked, who, place))
     sampler.start()
     path.start()
@@ -152,6 +157,20 @@ class _Assembly:
             return lambda _: None
         folder = self.settings.data_folder(os.environ)
         return lambda attempt: note_attempt(folder, self.member.run, self.place.rank, attempt)
+
+
+def _negotiator(made: Watch, place: Place) -> Callable[[Command], None]:
+    """Return what makes the ranks of the job obey together, through the store of their process group."""
+
+    def negotiate(command: Command) -> None:
+        store = group_store()
+        if store is None:
+            reason = "the ranks have no process group to agree through: call init_process_group"
+            made.hold(Order(command).settle(refusal=reason))
+        else:
+            Accord(store, made.run, place, made).begin(command)
+
+    return negotiate
 
 
 @dataclass(slots=True)

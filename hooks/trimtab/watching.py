@@ -12,9 +12,11 @@ from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
 from trimtab import wire
+from trimtab.accord import Ballot
 from trimtab.boundary import Boundary, DiskCheckpoints
 from trimtab.guard import Guard
 from trimtab.journal import LATE_SECONDS, Journal
+from trimtab.orders import Order
 from trimtab.step_result import StepResult
 from trimtab.vocabulary import Command
 
@@ -190,6 +192,19 @@ class Watch:
     def take_commands(self, commands: tuple[Command, ...]) -> None:
         """Take commands of the collector's, on the sender's thread."""
         self._boundary.desk.put(commands)
+
+    def ballot(self, command: Command) -> Ballot:
+        """Vote on a command that all ranks must obey together."""
+        with self._lock:
+            reason = self.over or self._boundary.desk.refusal(command, self._journal.attempt)
+            return Ballot(reason, self._boundary.held())
+
+    def hold(self, order: Order) -> int:
+        """Put an order in the way of the next step; return that step, which waits until it is settled."""
+        with self._lock:
+            order.hold_at = self._journal.number + 1
+            self._waiting.append(order)
+            return order.hold_at
 
     def poll(self) -> bool:
         """Write down values that have arrived from a device; True: others are still under way.

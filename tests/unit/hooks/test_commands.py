@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from trimtab.commands import CommandDesk, Mode, refusal
+from trimtab.orders import Order
 from trimtab.rewind import Outcome
 from trimtab.vocabulary import Command
 
@@ -28,7 +31,7 @@ def test_a_command_that_every_ack_repeats_is_taken_once() -> None:
     desk = CommandDesk("auto", Actor())
     desk.put([command(1)])
     desk.put([command(1), command(2)])
-    assert [waiting.id for waiting in desk.waiting] == ["c1", "c2"]
+    assert [order.command.id for order in desk.waiting] == ["c1", "c2"]
     desk.waiting.clear()
     desk.put([command(1), command(2)])
     assert not desk.waiting
@@ -36,15 +39,15 @@ def test_a_command_that_every_ack_repeats_is_taken_once() -> None:
 
 def test_a_command_is_carried_out_at_the_step_where_the_job_is() -> None:
     actor = Actor()
-    assert CommandDesk("auto", actor).act(command(), 9, 0).to_step == 5
+    assert CommandDesk("auto", actor).act(Order(command()), 9, 0).to_step == 5
     assert actor.applied == [("c1", 9)]
 
 
 @pytest.mark.parametrize("mode", ["off", "advise"])
 @pytest.mark.parametrize("kind", ["rollback", "scale_lr", "stop"])
-def test_without_the_owners_leave_nothing_is_done(mode: Mode, kind: str) -> None:
+def test_without_the_owners_leave_nothing_is_done(mode: Mode, kind: Any) -> None:
     actor = Actor()
-    outcome = CommandDesk(mode, actor).act(Command(id="c", kind=kind), 9, 0)  # type: ignore[arg-type]
+    outcome = CommandDesk(mode, actor).act(Order(Command(id="c", kind=kind)), 9, 0)
     assert not outcome.applied
     assert mode in outcome.detail
     assert actor.applied == []
@@ -57,5 +60,5 @@ def test_a_command_for_another_attempt_is_refused() -> None:
 
 def test_to_stop_needs_no_snapshot() -> None:
     actor = Actor()
-    assert CommandDesk("auto", actor).act(Command(id="c", kind="stop"), 9, 0).applied
+    assert CommandDesk("auto", actor).act(Order(Command(id="c", kind="stop")), 9, 0).applied
     assert actor.applied == []
