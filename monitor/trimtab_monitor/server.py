@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG: Final = 2048
 GRACE_S: Final = 5
+KEEP_ALIVE_S: Final = 75
+"""Longer than hooks are silent, so that their connection is not closed under their hands."""
 
 
 class AddressTaken(RuntimeError):  # noqa: N818 - a state, told as such
@@ -76,6 +78,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
                 server_header=False,
             )

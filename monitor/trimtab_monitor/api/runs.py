@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trimtab.identity import RUN_PATTERN, new_run_id
 from trimtab.wire import INT64_MAX, INT64_MIN
@@ -33,12 +34,28 @@ class RegistrationBody(BaseModel):
     )
     project: str = Field(min_length=1, max_length=200, description="What it belongs to.")
     name: str | None = Field(default=None, max_length=200, description="Its name for people.")
-    world_size: int | None = Field(default=None, ge=1, description="How many ranks it has.")
-    total_steps: int | None = Field(default=None, ge=1, description="How many steps it wants.")
-    tokens_per_step: int | None = Field(default=None, ge=1, description="Tokens of a step, over all ranks.")
-    parameters: int | None = Field(default=None, ge=0, description="How many parameters the model has.")
+    world_size: int | None = Field(default=None, ge=1, le=INT64_MAX, description="How many ranks it has.")
+    total_steps: int | None = Field(default=None, ge=1, le=INT64_MAX, description="How many steps it wants.")
+    tokens_per_step: int | None = Field(
+        default=None, ge=1, le=INT64_MAX, description="Tokens of a step, over all ranks."
+    )
+    parameters: int | None = Field(
+        default=None, ge=0, le=INT64_MAX, description="How many parameters the model has."
+    )
     phase: TrainingPhase | None = Field(default=None, description="What kind of training it is.")
     config: dict[str, Any] = Field(default={}, description="Whatever else is to be kept with it.")
+
+    @field_validator("project", "name", "config")
+    @classmethod
+    def _can_be_kept(cls, value: object) -> object:
+        """JSON can say what MessagePack cannot."""
+        try:
+            msgspec.msgpack.encode(value)
+        except (OverflowError, UnicodeEncodeError, RecursionError) as error:
+            raise ValueError(
+                f"this cannot be kept ({error}): give integers of 64 bits and valid text"
+            ) from None
+        return value
 
 
 @router.post("")

@@ -8,7 +8,7 @@ from trimtab_monitor.entries import Tick
 from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.fleet import Fleet
 from trimtab_monitor.folding.fold_run import Positioned
-from trimtab_monitor.folding.run_state import RunState, pack, summarise
+from trimtab_monitor.folding.run_state import RunState, summarise
 from trimtab_monitor.liveness import LIVE
 from trimtab_monitor.store.protocols import Commit, RunSnapshot
 
@@ -45,7 +45,7 @@ class CommitBuilder:
         return Commit(
             after=self.after,
             position=position,
-            runs=[_snapshot(state) for state in states],
+            runs=[_snapshot(state, fleet.packed(state.run)) for state in states],
             incidents=[(run, incident) for run, each in effects for incident in each.incidents.values()],
             commands=[(run, command) for run, each in effects for command in each.commands.values()],
             alerts=[alert for _, each in effects for alert in each.alerts.values()],
@@ -53,12 +53,12 @@ class CommitBuilder:
         )
 
 
-def _snapshot(state: RunState) -> RunSnapshot:
+def _snapshot(state: RunState, packed: bytes) -> RunSnapshot:
     return RunSnapshot(
         run=state.run,
         created=state.created,
         heard=state.liveness.heard,
         live=state.status in LIVE,
         summary=summarise(state),
-        state=pack(state),
+        state=packed,
     )

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from trimtab.wire import Command
-from trimtab_monitor.entries import BatchReceived, Entry, Record, Registered, entry_of
+from trimtab_monitor.entries import BatchReceived, Entry, Record, Registered
 from trimtab_monitor.folding.commit_builder import CommitBuilder
-from trimtab_monitor.folding.fleet import Fleet, is_for_all
+from trimtab_monitor.folding.fleet import Fleet, is_for_all, read_entry
 from trimtab_monitor.folding.fold import fold
 from trimtab_monitor.folding.fold_run import Fold, Positioned, fold_run
 from trimtab_monitor.folding.pending_commands import PendingCommands
 from trimtab_monitor.folding.progress import Progress
-from trimtab_monitor.folding.run_state import new_run
+from trimtab_monitor.folding.run_state import new_run, pack
 from trimtab_monitor.folding.told import Listener
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.protocols import Store, StoreUnavailable
@@ -137,8 +137,9 @@ class Engine:
         for run, entries in self._by_run(records).items():
             state = self._fleet.get(run)
             assert state is not None, "entries are sorted to runs that are known"
-            folded = fold_run(state, entries, self._settings, self._fold_one)
-            self._fleet.put(folded.state)
+            packed = self._fleet.packed(run)
+            folded = fold_run(state, entries, self._settings, self._fold_one, packed)
+            self._fleet.put(folded.state, folded.packed)
             self._pending.add(run, entries, folded.effects)
             self.errors += len(folded.skipped)
             self._listener.folded(run, [entry for _, entry in entries if isinstance(entry, BatchReceived)])
@@ -149,29 +150,23 @@ class Engine:
         """The entries of each run in order; those of no run go to every run that the clock may change."""
         by_run: dict[str, list[Positioned]] = {}
         for record in records:
-            entry = self._decode(record)
+            entry = read_entry(record)
             if entry is None:
+                self.errors += 1
                 continue
             if is_for_all(entry):
-                for run in {*by_run, *(state.run for state in self._fleet.live())}:
+                for run in sorted({*by_run, *(state.run for state in self._fleet.live())}):
                     by_run.setdefault(run, []).append((record.position, entry))
             elif self._is_known(record.run, entry):
                 by_run.setdefault(record.run, []).append((record.position, entry))
         return by_run
 
-    def _decode(self, record: Record) -> Entry | None:
-        try:
-            return entry_of(record)
-        except ValueError:  # msgspec's and the wire's errors are: the log has what this version cannot read
-            log.exception("fold: entry %d cannot be read and is skipped", record.position)
-            self.errors += 1
-            return None
-
     def _is_known(self, run: str, entry: Entry) -> bool:
         if self._fleet.get(run) is not None:
             return True
         if isinstance(entry, Registered):
-            self._fleet.put(new_run(run, entry.time, entry.registration, self._settings))
+            state = new_run(run, entry.time, entry.registration, self._settings)
+            self._fleet.put(state, pack(state))
             return True
         log.error("fold: an entry of run %s, which never registered, is skipped", run)
         self.errors += 1

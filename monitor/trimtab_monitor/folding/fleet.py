@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from trimtab_monitor.entries import CollectorStarted, Registered, Tick, entry_of
+from trimtab_monitor.entries import CollectorStarted, Entry, Record, Registered, Tick, entry_of
 from trimtab_monitor.folding.fold_run import Positioned, fold_run
-from trimtab_monitor.folding.run_state import RunState, new_run, unpack
+from trimtab_monitor.folding.run_state import RunState, new_run, pack, unpack
 from trimtab_monitor.liveness import LIVE
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.protocols import Log, State
@@ -21,13 +21,17 @@ REBUILD_ENTRIES: Final = 512
 
 
 class Fleet:
-    """Loads states when they are needed and lets go of those of ended runs once they are committed."""
+    """Loads states when they are needed and lets go of those of ended runs once they are committed.
+
+    Each is kept as it is and encoded: a fold that fails goes back to that, a commit writes it.
+    """
 
     def __init__(self, source: Log, state: State, settings: Settings) -> None:
         self._log = source
         self._state = state
         self._settings = settings
         self._runs: dict[str, RunState] = {}
+        self._packed: dict[str, bytes] = {}
 
     def load_live(self) -> None:
         """Load every live run."""
@@ -39,12 +43,16 @@ class Fleet:
         if run not in self._runs:
             packed = self._state.load(run)
             if packed is not None:
-                self._runs[run] = self._unpack(run, packed)
+                self._load(run, packed)
         return self._runs.get(run)
 
-    def put(self, state: RunState) -> None:
-        """Take in a state that was folded."""
-        self._runs[state.run] = state
+    def packed(self, run: str) -> bytes:
+        """The state of a run that `get` or `put` knows, encoded."""
+        return self._packed[run]
+
+    def put(self, state: RunState, packed: bytes) -> None:
+        """Take in a state, and the same encoded."""
+        self._runs[state.run], self._packed[state.run] = state, packed
 
     def live(self) -> list[RunState]:
         """The runs that the clock may change."""
@@ -54,16 +62,15 @@ class Fleet:
         """Let go of those that have ended."""
         for run in runs:
             if self._runs[run].status not in LIVE:
-                del self._runs[run]
+                del self._runs[run], self._packed[run]
 
-    def _unpack(self, run: str, packed: bytes) -> RunState:
+    def _load(self, run: str, packed: bytes) -> None:
         try:
-            return unpack(packed)
+            self.put(unpack(packed), packed)
         except msgspec.DecodeError as error:
-            log.warning(
-                "run %s: its state is of another version, folding it anew from the log: %s", run, error
-            )
-            return self._rebuild(run)
+            log.warning("run %s: its state is of another version, folding it anew: %s", run, error)
+            state = self._rebuild(run)
+            self.put(state, pack(state))
 
     def _rebuild(self, run: str) -> RunState:
         """Fold the run again from its first entry. What it did is done: only the state counts."""
@@ -71,13 +78,22 @@ class Fleet:
         state: RunState | None = None
         while records := self._log.read_run(run, position, upto, REBUILD_ENTRIES):
             position = records[-1].position
-            entries: list[Positioned] = [(record.position, entry_of(record)) for record in records]
+            entries = [(record.position, entry) for record in records if (entry := read_entry(record))]
             if state is None:
                 state = _first_state(entries, self._settings)
             if state is not None:
                 state = fold_run(state, entries, self._settings).state
         assert state is not None, "a run with a state has registered"
         return state
+
+
+def read_entry(record: Record) -> Entry | None:
+    """Decode an entry; none, and a line in the log, if this version cannot read it."""
+    try:
+        return entry_of(record)
+    except ValueError:  # msgspec's errors and the wire's are
+        log.exception("fold: entry %d cannot be read and is skipped", record.position)
+        return None
 
 
 def _first_state(entries: list[Positioned], settings: Settings) -> RunState | None:

@@ -88,5 +88,10 @@ async def _decode(body: bytes, content_type: str) -> tuple[wire.Batch, bytes]:
 def _decoded(body: bytes, content_type: str) -> tuple[wire.Batch, bytes]:
     """The batch, and its MessagePack encoding: as it came, or made of its JSON."""
     batch = wire.decode(body, content_type)
-    is_packed = content_type.partition(";")[0].strip().lower() == wire.MSGPACK
-    return batch, body if is_packed else wire.encode(batch)
+    if content_type.partition(";")[0].strip().lower() == wire.MSGPACK:
+        return batch, body
+    try:
+        return batch, wire.encode(batch)
+    except (OverflowError, UnicodeEncodeError, RecursionError) as error:
+        remedy = "give integers of 64 bits, and text that is valid Unicode"
+        raise wire.WireError("events", str(error), remedy) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from trimtab import wire
 from trimtab_monitor.series.columns import MetricColumns, Rows, all_attempts, newest_attempts
@@ -13,6 +13,9 @@ from trimtab_monitor.series.shards import norms
 from trimtab_monitor.store.protocols import Log
 
 Attempt = Literal["newest", "all"] | int
+MAX_CACHED: Final = 4096
+"""Series remembered at most, however small: anybody may ask for names that nobody sends."""
+
 _Key = tuple[str, int, str]
 
 
@@ -78,7 +81,7 @@ class SeriesReader:
         """Forget what was asked for longest ago; the newest stays, however large."""
         with self._lock:
             size = sum(cached.columns.rows.nbytes for cached in self._cache.values())
-            while size > self._max_bytes and len(self._cache) > 1:
+            while len(self._cache) > MAX_CACHED or (size > self._max_bytes and len(self._cache) > 1):
                 _, oldest = self._cache.popitem(last=False)
                 size -= oldest.columns.rows.nbytes
 

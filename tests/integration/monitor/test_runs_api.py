@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from array import array
 from collections.abc import Callable
@@ -66,10 +67,15 @@ class TestRegister:
             ({"project": "gpt", "world_size": 0}, "world_size"),
             ({"project": "gpt", "phase": "dreaming"}, "phase"),
             ({"project": "gpt", "config": []}, "config"),
+            ({"project": "gpt", "config": {"seed": 2**100}}, "config"),
+            ({"project": "gpt", "config": {"text": "\ud800"}}, "config"),
+            ({"project": "\ud800"}, "project"),
+            ({"project": "gpt", "parameters": 2**100}, "parameters"),
         ],
     )
     def test_a_wrong_field_is_named(self, http: httpx.Client, body: dict[str, Any], field: str) -> None:
-        answer = http.post("/v1/runs", json=body)
+        headers = {"Content-Type": "application/json"}
+        answer = http.post("/v1/runs", content=json.dumps(body), headers=headers)
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()

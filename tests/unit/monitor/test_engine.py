@@ -91,6 +91,21 @@ def test_a_bug_at_the_end_leaves_the_run_where_it_was() -> None:
     assert last_step(store, "bad") == 1
 
 
+def test_a_state_that_cannot_be_written_costs_the_entry_that_made_it_so() -> None:
+    """A step beyond what 64 bits hold, when it is counted down by one."""
+    store, crashes = MemoryStore(), ToldOfCrashes()
+    register(store, "run")
+    send(store, "run", 1)
+    lowest = wire.Batch(rank=0, seq=9, attempt=1, step=array("q", [wire.INT64_MIN]), time=array("d", [2.0]))
+    store.log.append(draft_of(BatchReceived(1.0, "run", lowest))).result()
+    send(store, "run", 3)
+    engine = engine_on(store, crashes)
+    engine.stop()
+    assert (engine.errors, crashes.names) == (1, [])
+    assert last_step(store, "run") == 3
+    assert store.state.position() == store.log.end()
+
+
 def test_what_nobody_can_read_is_skipped() -> None:
     store = MemoryStore()
     register(store, "run")
