@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
@@ -67,7 +68,7 @@ class Journal:
         self._deferred = DeferredReader()
         self._late = 0
         self._tokens = values.tokens
-        self._last_tick = wire.NOT_MEASURED
+        self._last_tick = math.nan
         self._direct = False
 
     @property
@@ -105,6 +106,8 @@ class Journal:
         event = {"kind": kind, "step": self.number, "time": unix_time(), **fields}
         if not self._recorder.event(event):
             self._tell_beside(event)
+        if kind == wire.COMMAND_APPLIED:
+            self._recorder.alarm()
 
     def begin_attempt(self, at_step: int | None = None) -> None:
         """Begin the next attempt; `at_step` good steps are done, if given."""
@@ -140,7 +143,8 @@ class Journal:
     def _add_any(self, loss: Any, lr: Any, grad_norm: Any, step: Any, metrics: Mapping[str, Any]) -> None:
         tick, now = perf_counter(), unix_time()
         self.number = self._next_number(step)
-        seconds, self._last_tick = tick - self._last_tick, tick
+        seconds = wire.NOT_MEASURED if math.isnan(self._last_tick) else tick - self._last_tick
+        self._last_tick = tick
         values = self._values.given(loss, lr, grad_norm, seconds, metrics)
         self._put(now, values)
         self._direct = self._values.standard_only and not self.under_way

@@ -17,7 +17,7 @@ from trimtab.guard import Guard, Tally
 from trimtab.identity import RunIdentity
 from trimtab.leftovers import Leftovers
 from trimtab.packer import Event
-from trimtab.process_dir import RING, ProcessDir
+from trimtab.process_dir import ProcessDir
 from trimtab.recorder import Recorder
 from trimtab.records import MetricSets
 from trimtab.rejected import Rejected
@@ -141,7 +141,7 @@ class Pipeline:
         home: ProcessDir | None = None
         try:
             home = ProcessDir.create(root, self._identity)
-            return home, Ring.create(home.path / RING, ring_bytes)
+            return home, Ring.create(home.place_for_ring(ring_bytes), ring_bytes)
         except OSError as error:
             if home is not None:
                 home.remove()

@@ -27,6 +27,10 @@ LOCK: Final = "lock"
 META: Final = "meta.jsonl"
 RING: Final = "ring"
 REJECTED: Final = "rejected"
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (not a temporary file: it is found by its link)
+SPARE_BYTES: Final = 2**29
+"""What must stay free there: the workers of a data loader need it too."""
+_RING_PREFIX: Final = "trimtab-"
 _UNFINISHED: Final = ".new-"
 _UNFINISHED_SECONDS: Final = 60.0
 
@@ -76,6 +80,23 @@ class ProcessDir:
             return None
         return cls(path, lock)
 
+    def place_for_ring(
+        self, size: int, shared_memory: Path = SHARED_MEMORY, spare: int = SPARE_BYTES
+    ) -> Path:
+        """Return where to make the ring file, of about `size` bytes; `ring` in the folder leads there.
+
+        It is in shared memory if at least `spare` bytes stay free there, else in the folder.
+
+        Shared memory outlives the process as a disk does, and a store to it never waits for one: pages of a
+        file on a busy disk, or on a network's, can hold the training thread for as long as they are being
+        written.
+        """
+        if not _has_room(shared_memory, size + spare):
+            return self.path / RING
+        place = shared_memory / f"{_RING_PREFIX}{self.path.name}"
+        (self.path / RING).symlink_to(place)
+        return place
+
     def define_set(self, kind: int, names: tuple[str, ...]) -> None:
         """Write down the names of a set of metrics."""
         self._append({"set": kind, "names": names})
@@ -105,6 +126,9 @@ class ProcessDir:
 
         It is renamed first: killed in the middle, this leaves nothing that looks like a folder to deliver.
         """
+        ring = self.path / RING
+        if ring.is_symlink() and ring.readlink().name.startswith(_RING_PREFIX):
+            ring.readlink().unlink(missing_ok=True)
         doomed = self.path.with_name(_UNFINISHED + self.path.name)
         try:
             self.path.rename(doomed)
@@ -112,6 +136,14 @@ class ProcessDir:
             doomed = self.path
         shutil.rmtree(doomed, ignore_errors=True)
         self.release()
+
+
+def _has_room(folder: Path, size: int) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize >= size and os.access(folder, os.W_OK)
 
 
 def read_meta(path: Path) -> tuple[RunIdentity | None, dict[int, tuple[str, ...]]]:

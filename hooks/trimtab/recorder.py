@@ -28,7 +28,6 @@ class Recorder:
     """
 
     __slots__ = (
-        "_alarm",
         "_attempt",
         "_drops",
         "_pack_standard",
@@ -36,6 +35,7 @@ class Recorder:
         "_standard_size",
         "_standard_word",
         "_writer",
+        "alarm",
         "grad_norm_limit",
         "loss_limit",
     )
@@ -44,7 +44,7 @@ class Recorder:
         self._writer = writer
         self._sets = sets
         self._drops = drops
-        self._alarm = alarm
+        self.alarm = alarm
         self._pack_standard = sets.standard.packer.pack_into
         self._standard_size = sets.standard.size
         self.loss_limit = math.inf
@@ -88,7 +88,7 @@ class Recorder:
         elif place == REENTERED:
             self._reentered()
         if not (_LOWEST < loss < self.loss_limit and _LOWEST < grad_norm < self.grad_norm_limit):
-            self._alarm()
+            self.alarm()
 
     def row(self, step: int, time: float, values: Mapping[str, float]) -> None:
         """Write a row of any metrics; one that the row lacks of the standard ones is not measured."""
@@ -110,7 +110,7 @@ class Recorder:
         elif place == REENTERED:
             self._reentered()
         if self._is_urgent(values):
-            self._alarm()
+            self.alarm()
 
     def event(self, event: Mapping[str, Any]) -> bool:
         """Write an event; False: it has to go another way, there is no room here.

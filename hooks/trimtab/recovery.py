@@ -23,8 +23,9 @@ from trimtab.spool import FileSpool, SpoolRecord
 
 LOG = logging.getLogger("trimtab")
 
-OTHER_HOST_SECONDS: Final = 120.0
-"""How long a folder of another host must be still: a shared file system may not share its locks."""
+OTHER_HOST_SECONDS: Final = 3600.0
+"""How long a folder of another host must be still: a shared file system may not share its locks, and the ring
+in that host's memory can be read there only."""
 
 
 class NotDeliveredError(RuntimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -99,8 +100,14 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     path.start()
     lifecycle.adopt(made, asked.watched.identities)
     if who.rank == 0:
-        sys.stderr.write(f"trimtab: watching {who.run}" + (f": {made.url}\n" if made.url else "\n"))
+        _announce(made)
     return made
+
+
+def _announce(made: Watch) -> None:
+    """Show people the run and its page, where there is anywhere to show it."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(f"trimtab: watching {made.run}" + (f": {made.url}\n" if made.url else "\n"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Capture(Protocol):
 
 
 class StepValues:
-    """Reads each value that the host has; one that cannot become a number is dropped, counted and told once."""
+    """Reads the values that the host has; what cannot become a number is dropped, counted and told once."""
 
     def __init__(self, capture: Capture, tokens_per_step: float, drops: Tally) -> None:
         self.tokens = tokens_per_step

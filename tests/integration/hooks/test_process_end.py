@@ -81,6 +81,10 @@ def kill_after(seconds: float, url: str, cwd: Path) -> str:
     return run
 
 
+def rings_in_memory(run: str) -> list[Path]:
+    return list(Path("/dev/shm").glob(f"trimtab-{run}*"))
+
+
 def check_exactly_once(collector: CollectorDouble, run: str, last: int) -> None:
     """No step that returned is missing, none is there twice; the one under way may be there or not."""
     steps = collector.rows(run)
@@ -99,6 +103,7 @@ def test_a_killed_job_with_no_collector_loses_no_step_that_returned(tmp_path: Pa
     assert (done.processes, done.rows) == (1, len(collector.rows(run)))
     assert [event["kind"] for event in collector.events(run=run)][-1] == "process_died"
     assert folders(tmp_path / "home" / "spool") == []
+    assert rings_in_memory(run) == []
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,0 +1,17 @@
+"""The examples in the docstrings of the hooks hold."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+
+import pytest
+
+MODULES = ["accord", "backoff", "commands", "plain_values", "sampler", "urgency"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_hold(name: str) -> None:
+    result = doctest.testmod(import_module(f"trimtab.{name}"))
+    assert result.attempted > 0
+    assert result.failed == 0
