@@ -68,8 +68,11 @@ class JobSettings:
         )
 
     def spool_root(self, environ: Mapping[str, str]) -> Path:
-        """Where the processes of this host keep what the collector has not confirmed yet."""
-        return self.data_folder(environ) / "spool"
+        """Where the processes of this host keep what the collector has not confirmed yet.
+
+        What belongs to another collector is not in the embedded one's, which takes all that it finds.
+        """
+        return self.data_folder(environ) / ("spool" if self.url is None else "spool-remote")
 
     def data_folder(self, environ: Mapping[str, str]) -> Path:
         """`TRIMTAB_DIR`; else `./.trimtab` beside the embedded collector, else the user's state folder."""

@@ -98,11 +98,11 @@ def check_exactly_once(collector: CollectorDouble, run: str, last: int) -> None:
 def test_a_killed_job_with_no_collector_loses_no_step_that_returned(tmp_path: Path, seed: int) -> None:
     run = kill_after(random.Random(seed).uniform(0.0, 2.5), NOWHERE, tmp_path)
     collector = CollectorDouble()
-    done = leftovers(tmp_path / "home" / "spool", collector).sweep()
+    done = leftovers(tmp_path / "home" / "spool-remote", collector).sweep()
     check_exactly_once(collector, run, returned(tmp_path))
     assert (done.processes, done.rows) == (1, len(collector.rows(run)))
     assert [event["kind"] for event in collector.events(run=run)][-1] == "process_died"
-    assert folders(tmp_path / "home" / "spool") == []
+    assert folders(tmp_path / "home" / "spool-remote") == []
     assert rings_in_memory(run) == []
 
 
@@ -111,7 +111,7 @@ def test_a_job_killed_while_it_sends_loses_and_doubles_nothing(
     tmp_path: Path, collector: RecordingCollector, seed: int
 ) -> None:
     run = kill_after(random.Random(seed).uniform(0.0, 2.5), collector.url, tmp_path)
-    root = tmp_path / "home" / "spool"
+    root = tmp_path / "home" / "spool-remote"
     client = Client(InMemoryTransport(collector))
     Leftovers(root, client, collector.url, Rejected(root, Tally()), lambda _: client).sweep()
     check_exactly_once(collector, run, returned(tmp_path))
@@ -133,7 +133,7 @@ def test_a_sweep_that_is_cut_off_at_any_batch_is_gone_on_with(tmp_path: Path) ->
             delivered = len(collector.received)
             raise NotDeliveredError("cut off")
 
-    root = tmp_path / "home" / "spool"
+    root = tmp_path / "home" / "spool-remote"
     for _ in range(200):
         if sweep(root, deliver).processes:
             break
@@ -144,7 +144,7 @@ def test_a_sweep_that_is_cut_off_at_any_batch_is_gone_on_with(tmp_path: Path) ->
 
 def test_the_next_job_delivers_what_the_last_one_left(tmp_path: Path, collector: RecordingCollector) -> None:
     run = kill_after(1.2, NOWHERE, tmp_path)
-    root = tmp_path / "home" / "spool"
+    root = tmp_path / "home" / "spool-remote"
     folder = folders(root)[0]
     meta = (folder / "meta.jsonl").read_text()
     (folder / "meta.jsonl").write_text(meta.replace(NOWHERE, collector.url))
@@ -161,7 +161,7 @@ def test_a_live_job_is_left_alone_and_two_sweepers_share_the_dead(tmp_path: Path
     with job(STEPS, NOWHERE, tmp_path) as process:
         first_line(process)
         collector = CollectorDouble()
-        root = tmp_path / "home" / "spool"
+        root = tmp_path / "home" / "spool-remote"
         assert leftovers(root, collector).sweep().processes == 0
         process.kill()
         process.wait()
@@ -227,7 +227,7 @@ def test_with_the_collector_away_a_job_ends_soon_and_says_where_its_samples_are(
     code, out = run_to_end(program, NOWHERE, tmp_path)
     assert code == 0
     collector = CollectorDouble()
-    leftovers(tmp_path / "home" / "spool", collector).sweep()
+    leftovers(tmp_path / "home" / "spool-remote", collector).sweep()
     assert collector.rows(out.strip()) == [1]
     assert [event["kind"] for event in collector.events()] == ["run_start", "run_end"]
 
@@ -293,6 +293,6 @@ time.sleep(60)
         process.wait()
         try:
             collector = CollectorDouble()
-            assert leftovers(tmp_path / "home" / "spool", collector).sweep().rows == 10
+            assert leftovers(tmp_path / "home" / "spool-remote", collector).sweep().rows == 10
         finally:
             os.kill(child, signal.SIGKILL)

@@ -64,7 +64,7 @@ def test_a_run_arrives_whole_and_in_order(collector: RecordingCollector, home: P
     assert [event["kind"] for event in collector.events()] == ["run_start", "run_end"]
     assert collector.events("run_start")[0]["rollback"] == "off"
     assert collector.events("run_end")[0]["status"] == "finished"
-    assert list((home / "spool").iterdir()) == [], "nothing is left where all was confirmed"
+    assert list((home / "spool-remote").iterdir()) == [], "nothing is left where all was confirmed"
     assert list(Path("/dev/shm").glob(f"trimtab-{watch.run}*")) == []
 
 
@@ -271,14 +271,14 @@ def test_what_is_refused_for_good_is_put_aside_and_told(collector: RecordingColl
     watch = start(collector)
     watch.step(loss=math.nan, grad_norm=1.0, lr=0.1)
     deadline = time.monotonic() + 20
-    while not (home / "spool" / "rejected").exists() and time.monotonic() < deadline:
+    while not (home / "spool-remote" / "rejected").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     watch.step(loss=1.0)
     watch.close()
     assert collector.rows() == [2]
     (dropped,) = collector.events("samples_dropped")
     assert "it is too early" in dropped["reason"]
-    names = sorted(path.suffix for path in (home / "spool" / "rejected").iterdir())
+    names = sorted(path.suffix for path in (home / "spool-remote" / "rejected").iterdir())
     assert names == [".msgpack", ".txt"]
 
 
@@ -299,7 +299,7 @@ def test_a_collector_that_hangs_does_not_hold_training_or_its_end(
     assert time.monotonic() - started < 20
     release.set()
     rows: list[int] = []
-    sweep(home / "spool", lambda _, record: rows.append(record.rows))
+    sweep(home / "spool-remote", lambda _, record: rows.append(record.rows))
     assert sum(rows) == 20_000, "it is there for the next job to send"
 
 

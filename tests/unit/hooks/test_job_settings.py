@@ -42,11 +42,11 @@ def test_a_wrong_value_is_told_with_the_remedy(name: str, value: str) -> None:
 def test_the_spool_is_beside_the_embedded_collector_or_in_the_state_folder(tmp_path: Path) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path)}
     assert JobSettings().spool_root(state) == Path.cwd() / ".trimtab" / "spool"
-    assert JobSettings(url="http://c").spool_root(state) == tmp_path / "trimtab" / "spool"
-    assert JobSettings(url="http://c", folder=tmp_path / "x").spool_root(state) == tmp_path / "x" / "spool"
-    assert (
-        JobSettings(url="http://c").spool_root({}) == Path.home() / ".local" / "state" / "trimtab" / "spool"
-    )
+    assert JobSettings(url="http://c").spool_root(state) == tmp_path / "trimtab" / "spool-remote"
+    given = JobSettings(url="http://c", folder=tmp_path / "x")
+    assert given.spool_root(state) == tmp_path / "x" / "spool-remote"
+    default = Path.home() / ".local" / "state" / "trimtab" / "spool-remote"
+    assert JobSettings(url="http://c").spool_root({}) == default
 
 
 @pytest.mark.parametrize(("text", "disabled"), [("1", True), ("true", True), ("", False), ("0", False)])
