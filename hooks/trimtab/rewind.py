@@ -69,7 +69,8 @@ class Rewind:
                 f"step {command.to_step}: no snapshot of it or before it is held; held are {held}"
             )
         snapshot = self._snapshots.restore(to_step, command.lr_factor)
-        return Outcome(True, to_step, f"back to {snapshot.id}, learning rate times {command.lr_factor:g}")
+        slower = "" if command.lr_factor == 1 else f", learning rate times {command.lr_factor:g}"
+        return Outcome(True, to_step, f"back to step {to_step} ({snapshot.id}){slower}")
 
     def _write(self, phase: str, command: Command, step: int, to_step: int | None, detail: str) -> None:
         entry = {

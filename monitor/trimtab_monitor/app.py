@@ -28,13 +28,12 @@ from trimtab_monitor.metrics.runs import Exposition, Metrics
 from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.server import Server
 from trimtab_monitor.settings import Settings
-from trimtab_monitor.store.sqlite import SqliteStore
+from trimtab_monitor.store.sqlite import STORE_FILE, SqliteStore
 from trimtab_monitor.stream import Hub
 from trimtab_monitor.teardown import Teardown
 from trimtab_monitor.ticker import Ticker
 from trimtab_monitor.workers import Periodic
 
-STORE_FILE: Final = "trimtab.db"
 SPOOL: Final = "spool"
 SWEEP_S: Final = 1.0
 IDLE_LOOK_S: Final = 1.0

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from trimtab_monitor.app import build
 from trimtab_monitor.cli.failure import failing_as
 from trimtab_monitor.presence import FolderLock, announce
 from trimtab_monitor.report.address import data_folder
@@ -54,6 +53,8 @@ def _settings(config: Path | None, host: str | None, port: int | None) -> Settin
 
 
 def _serve(settings: Settings, folder: Path, *, embedded: bool, fd: int | None, lock_fd: int | None) -> None:
+    from trimtab_monitor.app import build  # the web framework takes most of a second to import
+
     with Teardown() as stop:
         lock = FolderLock.take(folder) if lock_fd is None else FolderLock(lock_fd)
         stop.add("folder lock", lock.release)

@@ -93,6 +93,7 @@ class _Teller:
         for incident in view.incidents(run):
             if incident["id"] not in self._seen:
                 self._seen.add(incident["id"])
-                self._console.print(f"  [red]{incident['severity']}[/red]: {escape(incident['summary'])}")
+                severity, summary = incident["severity"], escape(incident["summary"])
+                self._console.print(f"  [red]{severity}[/red]: {summary}", soft_wrap=True)
         index, step = course.went_back[-1]
         self._console.print(f"  [green]rolled back[/green] to step {step} after batch {index + 1}")

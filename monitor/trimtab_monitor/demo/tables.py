@@ -48,7 +48,7 @@ def show(console: Console, story: Story, bill: Bill) -> None:
     console.print(_faults(story))
     console.print(_costs(story, bill))
     for assumption in bill.assumptions:
-        console.print(f"[dim]- {escape(assumption)}[/dim]")
+        console.print(f"[dim]- {escape(assumption)}[/dim]", soft_wrap=True)
 
 
 def _runs(story: Story) -> Table:

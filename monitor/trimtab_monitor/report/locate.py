@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from trimtab_monitor.app import STORE_FILE
 from trimtab_monitor.report.address import collector_url, data_folder
 from trimtab_monitor.report.http_source import HttpSource
 from trimtab_monitor.report.sources import Source
 from trimtab_monitor.report.store_source import StoreSource
 from trimtab_monitor.settings import Settings
+from trimtab_monitor.store.sqlite import STORE_FILE
 
 
 def open_source(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from trimtab_monitor.store.database import Database
 from trimtab_monitor.store.sqlite_log import SqliteLog
 from trimtab_monitor.store.sqlite_outbox import SqliteOutbox
 from trimtab_monitor.store.sqlite_state import SqliteState
 from trimtab_monitor.store.sqlite_views import SqliteViews
+
+STORE_FILE: Final = "trimtab.db"
 
 
 class SqliteStore:

@@ -19,7 +19,7 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from trimtab import wire
-from trimtab_monitor.app import STORE_FILE, build
+from trimtab_monitor.app import build
 from trimtab_monitor.cli import report
 from trimtab_monitor.entries import BatchReceived, Entry, Registered, Registration, draft_of
 from trimtab_monitor.ledger import EnergySettings
@@ -27,7 +27,7 @@ from trimtab_monitor.ledger.testing import T0, device
 from trimtab_monitor.report.address import COLLECTOR_FILE
 from trimtab_monitor.server import bind, url_of
 from trimtab_monitor.settings import Settings
-from trimtab_monitor.store.sqlite import SqliteStore
+from trimtab_monitor.store.sqlite import STORE_FILE, SqliteStore
 from trimtab_monitor.teardown import Teardown
 
 STEPS = 60

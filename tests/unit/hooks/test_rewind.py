@@ -79,7 +79,7 @@ def test_the_newest_snapshot_not_after_the_step_is_chosen(
 def test_a_rollback_restores_with_the_factor_asked_for(ledger: Path) -> None:
     held = Held(10, 20)
     outcome = Rewind(held, ledger).apply(rollback(25, lr_factor=0.5), step=31)
-    assert outcome == Outcome(True, 20, "back to memory-20-1, learning rate times 0.5")
+    assert outcome == Outcome(True, 20, "back to step 20 (memory-20-1), learning rate times 0.5")
     assert held.asked == [("restore", 20, 0.5)]
 
 
@@ -105,7 +105,7 @@ def test_the_ledger_says_what_was_tried_before_it_is_tried(ledger: Path) -> None
         "detail": "",
     }
     assert held.seen == [begin]
-    detail = "back to memory-20-1, learning rate times 0.5"
+    detail = "back to step 20 (memory-20-1), learning rate times 0.5"
     assert entries(ledger) == [begin, {**begin, "phase": "applied", "detail": detail}]
 
 
