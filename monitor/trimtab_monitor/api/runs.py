@@ -20,6 +20,7 @@ from trimtab_monitor.series.reader import Attempt
 
 router: Final = APIRouter(prefix="/v1/runs", tags=["runs"], default_response_class=JsonResponse)
 
+MAX_WORLD_SIZE: Final = 1_000_000
 MAX_POINTS: Final = 100_000
 Step = Annotated[int, Query(ge=INT64_MIN, le=INT64_MAX)]
 
@@ -34,7 +35,9 @@ class RegistrationBody(BaseModel):
     )
     project: str = Field(min_length=1, max_length=200, description="What it belongs to.")
     name: str | None = Field(default=None, max_length=200, description="Its name for people.")
-    world_size: int | None = Field(default=None, ge=1, le=INT64_MAX, description="How many ranks it has.")
+    world_size: int | None = Field(
+        default=None, ge=1, le=MAX_WORLD_SIZE, description="How many ranks it has."
+    )
     total_steps: int | None = Field(default=None, ge=1, le=INT64_MAX, description="How many steps it wants.")
     tokens_per_step: int | None = Field(
         default=None, ge=1, le=INT64_MAX, description="Tokens of a step, over all ranks."
@@ -88,11 +91,12 @@ def series(
     to_step: Step | None = None,
     points: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 1000,
     attempt: str = "newest",
-    rank: Annotated[int, Query(ge=0, le=INT64_MAX)] = 0,
+    rank: Annotated[int | None, Query(ge=0, le=INT64_MAX)] = None,
 ) -> JsonResponse:
     """One metric over steps, in at most `points` points, no spike and no NaN hidden.
 
     Where attempts overlap the newest counts; `attempt=all` gives every one, a number that one only.
+    Without `rank` it is that of the lowest rank that measured the metric.
     """
     summary = parts.summary(run)
     told = parts.series.read(

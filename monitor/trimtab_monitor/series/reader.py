@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Any, Final, Literal
 
 from trimtab import wire
-from trimtab_monitor.series.columns import MetricColumns, Rows, all_attempts, newest_attempts
+from trimtab_monitor.series.columns import MetricColumns, Rows, all_attempts, newest_attempts, no_rows
 from trimtab_monitor.series.downsample import downsample
 from trimtab_monitor.series.shards import norms
 from trimtab_monitor.store.protocols import Log
@@ -41,7 +41,7 @@ class SeriesReader:
         run: str,
         metric: str,
         *,
-        rank: int = 0,
+        rank: int | None = None,
         world_size: int | None = None,
         attempt: Attempt = "newest",
         from_step: int | None = None,
@@ -50,11 +50,12 @@ class SeriesReader:
     ) -> dict[str, Any]:
         """The series as the API tells it; steps from `from_step` to `to_step`, both included.
 
-        A gradient norm that no rank tells is made of the shards of all `world_size` ranks.
+        Without `rank` it is that of the lowest rank that measured it. A gradient norm that no rank tells is
+        made of the shards of all `world_size` ranks.
         """
-        rows = self._rows(run, rank, metric)
+        rows = self._lead_rows(run, metric) if rank is None else self._rows(run, rank, metric)
         if metric == wire.GRAD_NORM and not len(rows):
-            rows = norms([self._rows(run, each, wire.GRAD_NORM_SQ_SHARD) for each in range(world_size or 1)])
+            rows = self._norms(run, world_size or 1)
         rows = _of_attempt(rows, attempt)
         rows = _between(rows, from_step, to_step)
         rows = rows.take(downsample(rows.value, points))
@@ -65,6 +66,17 @@ class SeriesReader:
             "value": rows.value.tolist(),
             "attempt": rows.attempt.tolist(),
         }
+
+    def _lead_rows(self, run: str, metric: str) -> Rows:
+        each_rank = (self._rows(run, rank, metric) for rank in self._log.ranks(run))
+        return next((rows for rows in each_rank if len(rows)), no_rows())
+
+    def _norms(self, run: str, world_size: int) -> Rows:
+        """None while a rank is missing; only ranks that sent something are looked at."""
+        ranks = self._log.ranks(run)
+        if len(ranks) < world_size:
+            return no_rows()
+        return norms([self._rows(run, rank, wire.GRAD_NORM_SQ_SHARD) for rank in ranks[:world_size]])
 
     def _rows(self, run: str, rank: int, metric: str) -> Rows:
         key = (run, rank, metric)

@@ -57,6 +57,11 @@ class MemoryLog:
             limit,
         )
 
+    def ranks(self, run: str) -> list[int]:
+        """See Log."""
+        with self._grown:
+            return sorted({rank for owner, _, rank, _ in self._batches if owner == run})
+
     def known_runs(self) -> set[str]:
         """See Log."""
         with self._grown:

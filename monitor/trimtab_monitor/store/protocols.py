@@ -84,6 +84,9 @@ class Log(Protocol):
     def read_batches(self, run: str, rank: int, after: int, limit: int) -> list[Record]:
         """The first `limit` batches of a rank behind position `after`."""
 
+    def ranks(self, run: str) -> list[int]:
+        """The ranks of a run that have batches in the log, lowest first."""
+
     def known_runs(self) -> set[str]:
         """Every run that has registered."""
 

@@ -24,6 +24,17 @@ ORDER BY position LIMIT ?"""
 _READ_BATCHES = f"""{_SELECT} WHERE kind = 'batch' AND run = ? AND rank = ? AND position > ?
 ORDER BY position LIMIT ?"""
 
+# From each rank the index leads straight to the next: as many look-ups as ranks, however long the log.
+_RANKS = """
+WITH RECURSIVE found(rank) AS (
+    SELECT min(rank) FROM log WHERE kind = 'batch' AND run = :run
+    UNION ALL
+    SELECT (SELECT min(rank) FROM log WHERE kind = 'batch' AND run = :run AND log.rank > found.rank)
+    FROM found WHERE found.rank IS NOT NULL
+)
+SELECT rank FROM found WHERE rank IS NOT NULL
+"""
+
 
 class SqliteLog:
     """See `protocols.Log`."""
@@ -53,6 +64,11 @@ class SqliteLog:
     def read_batches(self, run: str, rank: int, after: int, limit: int) -> list[Record]:
         """See Log."""
         return self._select(_READ_BATCHES, (run, rank, after, limit))
+
+    def ranks(self, run: str) -> list[int]:
+        """See Log."""
+        with self._database.reading() as connection:
+            return [rank for (rank,) in connection.execute(_RANKS, {"run": run})]
 
     def known_runs(self) -> set[str]:
         """See Log."""

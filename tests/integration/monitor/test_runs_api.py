@@ -65,6 +65,7 @@ class TestRegister:
             ({"project": "gpt", "run": "../../etc"}, "run"),
             ({"project": "gpt", "run": "x" * 129}, "run"),
             ({"project": "gpt", "world_size": 0}, "world_size"),
+            ({"project": "gpt", "world_size": 2**63 - 1}, "world_size"),
             ({"project": "gpt", "phase": "dreaming"}, "phase"),
             ({"project": "gpt", "config": []}, "config"),
             ({"project": "gpt", "config": {"seed": 2**100}}, "config"),

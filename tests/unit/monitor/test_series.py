@@ -110,6 +110,14 @@ def test_ranks_are_apart() -> None:
     assert read(store, rank=1)[1] == [2.0]
 
 
+def test_without_a_rank_it_is_of_the_lowest_that_measured_it() -> None:
+    store = MemoryStore()
+    send(store, [1], [0.1], metric="accuracy", rank=2)
+    send(store, [1], [3.0], rank=9)
+    send(store, [1], [2.0], rank=7)
+    assert read(store)[1] == [2.0]
+
+
 def test_it_keeps_up_with_the_log() -> None:
     store = MemoryStore()
     reader = SeriesReader(store.log, 1 << 20)
@@ -173,6 +181,11 @@ class TestShards:
         store = MemoryStore()
         self.shards(store, 0, [9.0])
         assert self.norms(store)["step"] == []
+
+    def test_ranks_that_sent_nothing_are_not_looked_for(self) -> None:
+        store = MemoryStore()
+        self.shards(store, 0, [9.0])
+        assert self.norms(store, world_size=2**62)["step"] == []
 
     def test_a_norm_that_is_told_goes_before(self) -> None:
         store = MemoryStore()

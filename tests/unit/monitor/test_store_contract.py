@@ -135,6 +135,14 @@ class TestLog:
         assert [r.position for r in store.log.read_batches("run", 1, 0, 10)] == wanted
         assert [r.position for r in store.log.read_batches("run", 1, wanted[0], 1)] == wanted[1:2]
 
+    def test_ranks_that_sent_batches(self, store: Store) -> None:
+        assert store.log.ranks("run") == []
+        for rank in (7, 0, 7, 2**40):
+            append(store, batch(seq=store.log.end(), rank=rank))
+        append(store, batch(run="x", rank=1))
+        append(store, Draft("registered", 1.0, "run", rank=3))
+        assert store.log.ranks("run") == [0, 7, 2**40]
+
     def test_entries_of_one_run_come_with_those_of_no_run(self, store: Store) -> None:
         drafts = [
             Draft("registered", 1.0, "a"),
