@@ -24,6 +24,8 @@ METRIC_NAMES: Final[dict[str, tuple[str, ...]]] = {
     wire.LR: ("lr", "learning_rate", "train/learning_rate", "train/lr", "learning-rate"),
     wire.LOSS_SCALE: ("loss_scale", "train/loss_scale"),
 }
+MOST_STEPS: Final = 2**53
+"""Above it, not every whole number is a number of its own in JSON and in CSV."""
 NOT_MEASURED: Final = frozenset({"", "null", "none"})
 
 
@@ -73,6 +75,8 @@ def number(path: Path, line: int, name: str, raw: object) -> float | None:
 def _float(raw: object) -> float | None:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
         return None
+    if isinstance(raw, str) and "_" in raw:  # Python would take 1_000; no trainer writes it
+        return None
     try:
         return float(raw)
     except (ValueError, OverflowError):
@@ -81,7 +85,10 @@ def _float(raw: object) -> float | None:
 
 def shown(raw: object) -> str:
     """A value as an error tells it."""
-    shown = repr(raw)
+    try:
+        shown = repr(raw)
+    except ValueError:  # Python refuses to write out whole numbers of thousands of digits
+        shown = "a number of thousands of digits"
     return shown if len(shown) <= 40 else shown[:37] + "..."
 
 
@@ -89,9 +96,10 @@ def whole_step(path: Path, line: int, name: str, raw: object) -> int:
     """Return the step number.
 
     Raises:
-        UnreadableRun: it is not a whole number.
+        UnreadableRun: it is not a whole number from 0 to 2**53.
     """
     value = _float(raw)
-    if value is None or not value.is_integer():
-        raise UnreadableRun(path, line, f"column {name} holds {shown(raw)}", "give a whole step number")
+    if value is None or not value.is_integer() or not 0 <= value <= MOST_STEPS:
+        remedy = "give a whole step number, from 0 to 2**53"
+        raise UnreadableRun(path, line, f"column {name} holds {shown(raw)}", remedy)
     return int(value)

@@ -30,5 +30,5 @@ def read_json_lines(path: Path, metric: str | None, note: Note) -> Iterator[Row]
 def _object(path: Path, line: int, text: str) -> object:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         raise UnreadableRun(path, line, f"is not JSON: {error}", "give one JSON object a line") from None
