@@ -43,6 +43,7 @@ def read_csv(path: Path, metric: str | None, note: Note) -> Iterator[Row]:
             for (line, cells), is_last in with_last(numbered):
                 if not any(cells):
                     continue
+                _refuse_wider(path, line, cells, layout.width)
                 try:
                     yield _row(path, line, cells, layout)
                 except UnreadableRun:
@@ -71,6 +72,13 @@ def _layout(path: Path, header: Sequence[str], metric: str | None, note: Note) -
     if step is None:
         note(f"{path}: no column {STEP_NAMES[0]}: rows are counted from 1")
     return _Layout(len(header), None if step is None else (header.index(step), step), metrics)
+
+
+def _refuse_wider(path: Path, line: int, cells: Sequence[str], width: int) -> None:
+    """Refuse a cell too many, which moves those after it: `2,5` would be read as a loss of 2."""
+    if any(cells[width:]):
+        remedy = "write decimals with a point (2.5), and text that holds the separator in quotes"
+        raise UnreadableRun(path, line, f"{len(cells)} cells where the header has {width}", remedy)
 
 
 def _row(path: Path, line: int, cells: Sequence[str], layout: _Layout) -> Row:
