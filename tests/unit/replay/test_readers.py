@@ -61,6 +61,11 @@ def test_the_loss_may_be_called_anything(tmp_path: Path) -> None:
     assert values(path, "policy_loss") == [(1, {"loss": -7.0})]
 
 
+def test_empty_cells_after_the_last_column_do_no_harm(tmp_path: Path) -> None:
+    path = write(tmp_path, "run.csv", "step,loss\n1,2.5,\n3.0,2.4,,\n")
+    assert values(path) == [(1, {"loss": 2.5}), (3, {"loss": 2.4})]
+
+
 @pytest.mark.parametrize("delimiter", ["\t", ";"])
 def test_other_separators_are_noticed(tmp_path: Path, delimiter: str) -> None:
     path = write(tmp_path, "run.tsv", "step,loss\n1,2.5\n".replace(",", delimiter))
@@ -104,6 +109,22 @@ def test_a_last_line_that_is_cut_off_is_left_out_and_told(tmp_path: Path) -> Non
         ("step,loss\n,2.5\n", "run.csv:2: column step holds ''"),
         ("step,loss\n1\n2,2.4\n", "run.csv:2: 1 cells where the header has 2"),
         ("step,loss\n1,2.5\n2,true\n", "run.csv:3: column loss holds 'true'"),
+        ("step,loss\n1,2_5\n", "run.csv:2: column loss holds '2_5'"),
+        (
+            f"step,loss\n1,2\n{10**25},2\n",
+            "run.csv:3: column step holds '10000000000000000000000000'; give a ",
+        ),
+        (
+            "step,loss\n-1,2.5\n",
+            "run.csv:2: column step holds '-1'; give a whole step number, from 0 to 2**53",
+        ),
+        ("step,loss\n1e400,2.5\n", "run.csv:2: column step holds '1e400'"),
+        ("step,loss\nNaN,2.5\n", "run.csv:2: column step holds 'NaN'"),
+        (
+            "step,loss\n1,2,5\n2,2.4\n",
+            "run.csv:2: 3 cells where the header has 2; write decimals with a point",
+        ),
+        ("step,loss\n1,2.5\n2,2,4", "run.csv:3: 3 cells where the header has 2"),
     ],
 )
 def test_what_is_wrong_with_a_csv_file_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -158,6 +179,8 @@ def test_json_lines_are_known_by_their_content(tmp_path: Path) -> None:
         ),
         ('{"step": 1, "accuracy": 2}\n', "run.jsonl: no column loss"),
         ('{"step": true, "loss": 2}\n', "run.jsonl:1: column step holds True"),
+        (f'{{"step": {10**400}, "loss": 2}}\n', "run.jsonl:1: column step holds 1000"),
+        (f'{{"step": 1, "loss": {"9" * 5000}}}\n', "run.jsonl:1: is not JSON: "),
     ],
 )
 def test_what_is_wrong_with_json_lines_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -191,6 +214,38 @@ def test_the_log_history_of_a_trainer_state_is_read(tmp_path: Path) -> None:
         (40, {"loss": 2.4}),
         (40, {}),
     ]
+
+
+@pytest.mark.parametrize("name", ["trainer_state.json", "state.jsonl", "state.csv", "state"])
+def test_a_trainer_state_on_one_line_is_known_by_its_content(tmp_path: Path, name: str) -> None:
+    state = {"log_history": [{"step": 20, "loss": 2.5}, {"step": 40, "loss": 2.4}], "epoch": 1.0}
+    path = write(tmp_path, name, json.dumps(state))
+    assert values(path) == [(20, {"loss": 2.5}), (40, {"loss": 2.4})]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_of_objects_is_read(tmp_path: Path, indent: int | None) -> None:
+    rows = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": math.nan}]
+    path = write(tmp_path, "run.json", json.dumps(rows, indent=indent))
+    (_, first), (step, second) = values(path)
+    assert (first, step) == ({"loss": 2.5}, 2)
+    assert math.isnan(second["loss"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "run.json: is empty"),
+        ("[1, 2]", "run.json:1: holds 1; give one JSON object a row"),
+        ('[{"step": 1,', "run.json:1: is not JSON: "),
+        (f"[{'9' * 5000}]", "run.json: is not JSON: "),
+    ],
+)
+def test_what_is_wrong_with_an_array_is_told(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, "run.json", text)
+    with pytest.raises(UnreadableRun) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{tmp_path}/{message}")
 
 
 def test_other_json_is_refused(tmp_path: Path) -> None:
