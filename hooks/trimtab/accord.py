@@ -32,6 +32,7 @@ from trimtab.vocabulary import Command
 
 _ABORT: Final = "abort"
 _DONE: Final = "done"
+_STOP_SECONDS: Final = 1.0
 _STORE_ERRORS: Final = (RuntimeError, ValueError, AttributeError)
 """What a store that is gone, too old or out of step raises; a body that cannot be decoded is a ValueError."""
 
@@ -74,13 +75,24 @@ class Accord:
         self._place = place
         self._crew = crew
         self._patience = patience or Patience()
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def begin(self, command: Command) -> None:
         """Negotiate in a thread of its own."""
-        threading.Thread(target=self._negotiate, args=(command,), name="trimtab-accord", daemon=True).start()
+        work = threading.Thread(target=self._negotiate, args=(command,), name="trimtab-accord", daemon=True)
+        self._threads = [*(thread for thread in self._threads if thread.is_alive()), work]
+        work.start()
+
+    def stop(self) -> None:
+        """End what is being negotiated: the interpreter must not end with a thread in the store's code."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(_STOP_SECONDS)
 
     def _negotiate(self, command: Command) -> None:
-        talk = _Talk(self._store, f"{self._prefix}/{command.id}", self._place, self._patience)
+        prefix = f"{self._prefix}/{command.id}"
+        talk = _Talk(self._store, prefix, self._place, self._patience, self._stopped)
         order = Order(command)
         try:
             agreed = self._vote(talk, command)
@@ -139,8 +151,11 @@ def agree(command: Command, ballots: Sequence[Ballot]) -> Command | str:
 class _Talk:
     """The exchange of one command between the ranks."""
 
-    def __init__(self, store: GroupStore, prefix: str, place: Place, patience: Patience) -> None:
+    def __init__(
+        self, store: GroupStore, prefix: str, place: Place, patience: Patience, stopped: threading.Event
+    ) -> None:
         self._store = store
+        self._stopped = stopped
         self._prefix = prefix
         self._place = place
         self.patience = patience
@@ -151,9 +166,8 @@ class _Talk:
         self._store.set(keys[self._place.rank], own)
         deadline = time.monotonic() + seconds
         while not self._store.check(keys):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._stopped.wait(self.patience.poll):
                 return None
-            time.sleep(self.patience.poll)
         return [self._store.get(key) for key in keys]
 
     def decide(self, promise: int) -> int | None:

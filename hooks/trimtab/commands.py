@@ -31,9 +31,9 @@ class CommandDesk:
     command that is obeyed only together with other ranks, and puts the order in `waiting` itself.
     """
 
-    def __init__(self, mode: Mode, actor: Actor) -> None:
+    def __init__(self, mode: Mode, actor: Actor, negotiate: Callable[[Command], None] | None = None) -> None:
         self.waiting: deque[Order] = deque()
-        self.negotiate: Callable[[Command], None] | None = None
+        self._negotiate = negotiate
         self._mode: Mode = mode
         self._actor = actor
         self._seen: set[str] = set()
@@ -45,10 +45,10 @@ class CommandDesk:
             new = [command for command in commands if command.id not in self._seen]
             self._seen.update(command.id for command in new)
         for command in new:
-            if self.negotiate is None or self._mode != "auto":
+            if self._negotiate is None or self._mode != "auto":
                 self.waiting.append(Order(command).settle())
             else:
-                self.negotiate(command)
+                self._negotiate(command)
 
     def refusal(self, command: Command, attempt: int) -> str | None:
         """Say why a command must not be obeyed in this attempt; None: it may be."""

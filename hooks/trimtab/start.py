@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import embedded, identity, lifecycle
-from trimtab.accord import Accord
 from trimtab.asked import Asked, Watched
 from trimtab.boundary import Boundary, DiskCheckpoints
 from trimtab.commands import CommandDesk, Mode
-from trimtab.group_store import group_store
 from trimtab.guard import Guard
 from trimtab.health import parameters_are_finite
 from trimtab.identity import Place, RunIdentity
@@ -26,14 +24,14 @@ from trimtab.inert import inert_watch
 from trimtab.job_settings import JobSettings
 from trimtab.journal import Journal
 from trimtab.launch import Membership, join, note_attempt
-from trimtab.orders import Order
+from trimtab.link import Link
 from trimtab.pipeline import Bounds, Ends, Pipeline
 from trimtab.rewind import Rewind
 from trimtab.sampler import Sampler
 from trimtab.snapshots import NullSnapshots
 from trimtab.step_values import StepValues
 from trimtab.transport import HttpTransport
-from trimtab.vocabulary import NOT_MEASURED, Command
+from trimtab.vocabulary import NOT_MEASURED
 from trimtab.watching import Parts, Watch
 
 LOG = logging.getLogger("trimtab")
@@ -87,14 +85,12 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
         member.run, member.attempt, place.rank, asked.registration(place), settings.url
     )
     sampler = Sampler(who.run, guard=guard)
-    link = _Link()
+    link = Link(place)
     ends = Ends(_transport(settings), sampler, link.poll, link.take_commands, link.show_page)
     bounds = Bounds(settings.ring_bytes, settings.spool_bytes)
     path = Pipeline(who, settings.spool_root(os.environ), bounds, ends, guard)
-    parts = _Assembly(asked, settings, place, member, guard).parts(path, sampler)
+    parts = _Assembly(asked, settings, place, member, guard).parts(path, sampler, link)
     made = link.watch = Watch(who.run, _page(settings, who.run), parts)
-    if place.world_size > 1:
-        parts.boundary.desk.negotiate = _negotiator(made, place)
     made.begin(_run_start(asked, who, place))
     sampler.start()
     path.start()
@@ -120,7 +116,7 @@ class _Assembly:
     member: Membership
     guard: Guard
 
-    def parts(self, path: Pipeline, sampler: Sampler) -> Parts:
+    def parts(self, path: Pipeline, sampler: Sampler, link: Link) -> Parts:
         capture = self.asked.watched.capture(self.guard)
         values = StepValues(capture, float(self.asked.tokens_per_step or NOT_MEASURED), path.drops)
         journal = Journal(
@@ -134,26 +130,28 @@ class _Assembly:
         )
 
         def let_go() -> None:
+            link.stop()
             capture.close()
             sampler.stop()
 
         return Parts(
             path,
             journal,
-            self._boundary(),
+            self._boundary(link),
             self._checkpoints(),
             self.guard,
             let_go,
             self.settings.close_seconds,
         )
 
-    def _boundary(self) -> Boundary:
+    def _boundary(self, link: Link) -> Boundary:
         mode = self.asked.rollback
         snapshots = self.asked.watched.snapshots(mode, self.settings, self.place)
         ledger = f"{self.member.run}.r{self.place.rank}.jsonl"
         rewind = Rewind(snapshots, self.settings.data_folder(os.environ) / "rollbacks" / ledger)
         takes_snapshots = not isinstance(snapshots, NullSnapshots)
-        return Boundary(CommandDesk(mode, rewind), snapshots, takes_snapshots, self.guard)
+        desk = CommandDesk(mode, rewind, link.negotiate if link.negotiates else None)
+        return Boundary(desk, snapshots, takes_snapshots, self.guard)
 
     def _checkpoints(self) -> DiskCheckpoints:
         model = self.asked.watched.model
@@ -164,38 +162,6 @@ class _Assembly:
             return lambda _: None
         folder = self.settings.data_folder(os.environ)
         return lambda attempt: note_attempt(folder, self.member.run, self.place.rank, attempt)
-
-
-def _negotiator(made: Watch, place: Place) -> Callable[[Command], None]:
-    """Return what makes the ranks of the job obey together, through the store of their process group."""
-
-    def negotiate(command: Command) -> None:
-        store = group_store()
-        if store is None:
-            reason = "the ranks have no process group to agree through: call init_process_group"
-            made.hold(Order(command).settle(refusal=reason))
-        else:
-            Accord(store, made.run, place, made).begin(command)
-
-    return negotiate
-
-
-@dataclass(slots=True)
-class _Link:
-    """Leads from the threads of the data path to the watch, which is made after them."""
-
-    watch: Watch | None = None
-
-    def poll(self) -> bool:
-        return self.watch is not None and self.watch.poll()
-
-    def take_commands(self, commands: tuple[Command, ...]) -> None:
-        if self.watch is not None:
-            self.watch.take_commands(commands)
-
-    def show_page(self, url: str) -> None:
-        if self.watch is not None:
-            self.watch.url = url
 
 
 def _transport(settings: JobSettings) -> HttpTransport:
