@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from trimtab_monitor.cli.failure import failing_as
+from trimtab_monitor.cli.outputs import check_writable
 
 MIN_STEPS = 100
 
@@ -32,17 +33,11 @@ def command(
 ) -> None:
     """Train a small GPT three times: clean, with two faults, and with the same faults under watch."""
     with failing_as("demo"):
-        _check_writable(json_path, plot)
+        check_writable("--json", json_path)
+        check_writable("--plot", plot)
         try:
             from trimtab_monitor.demo.show import run_demo
         except ModuleNotFoundError as error:
             raise RuntimeError(f"the demo trains with {error.name}: pip install 'trimtab[all]'") from None
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         run_demo(steps=steps, place=place, plot=plot, json_path=json_path)
-
-
-def _check_writable(*paths: Path | None) -> None:
-    """Find out before minutes of training, not after them."""
-    for path in paths:
-        if path is not None and not path.parent.is_dir():
-            raise ValueError(f"{path}: the folder {path.parent} does not exist; make it first")

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from trimtab_monitor.cli.failure import WRONG_INPUT, failing_as
+from trimtab_monitor.cli.outputs import check_writable
 from trimtab_monitor.json_out import to_json
 from trimtab_monitor.replay.columns import UnreadableRun
 from trimtab_monitor.replay.runner import Options, Replayed, replay_file
@@ -35,7 +36,7 @@ class Format(StrEnum):
 def command(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="CSV with a header, JSON Lines, or trainer_state.json."),
+        typer.Argument(metavar="FILE...", help="CSV with a header, JSON Lines or array, trainer_state.json."),
     ],
     format_: Annotated[
         Format, typer.Option("--format", help="For people, or one JSON object a line for each file.")
@@ -55,6 +56,7 @@ def command(
     with failing_as("replay"):
         if plot is not None and len(files) > MOST_PLOTTED:
             raise ValueError(f"--plot: {len(files)} files; give at most {MOST_PLOTTED}")
+        check_writable("--plot", plot)
         options = replace(_options(config), metric=metric, keep_curves=plot is not None, note=_note)
         done, all_read = _replay_all(files, options, format_)
         if plot is not None and done:

@@ -57,7 +57,7 @@ def draw(story: Story, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(title="final evaluation loss", loc="upper right", bbox_to_anchor=(1.0, 0.88), frameon=False)
     axes.set_title("One training run, two faults: noticed, rolled back, recovered", loc="left")
-    figure.savefig(path)
+    figure.savefig(path, format="png")
 
 
 def _mark_rollbacks(axes: Axes, watched: RunOutcome) -> None:

@@ -90,10 +90,10 @@ def test_a_picture_is_drawn(spiky: Path, tmp_path: Path) -> None:
     assert len(picture) > 20_000
 
 
-def test_a_picture_that_cannot_be_written_is_told(spiky: Path, tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_written_is_told_before_the_work(spiky: Path, tmp_path: Path) -> None:
     done = run(spiky, "--plot", "missing/out.png", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "--plot missing/out.png: No such file or directory" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--plot missing/out.png: the folder missing does not exist; make it first" in done.stderr
 
 
 def test_settings_are_read_from_file_and_environment(spiky: Path, tmp_path: Path) -> None:
