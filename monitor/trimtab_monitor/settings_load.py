@@ -30,12 +30,18 @@ class SettingsInvalid(Exception):  # noqa: N818 - a state, told as such
     """Some settings are wrong; the message has a line for each: where, what, the value and the remedy."""
 
 
-def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    flag_names: Mapping[str, str] | None = None,
+) -> Settings:
     """Load the settings.
 
     Args:
         config: the file; none: `trimtab.toml` in the working directory, if it is there.
         flags: what was given on the command line, nested as the settings are.
+        flag_names: what the flag of a setting is called (`energy.price_per_kwh` is `--price`); it is
+            called as the setting itself where nothing stands here.
 
     Raises:
         SettingsInvalid: the file cannot be read, or a key or a value is wrong.
@@ -47,7 +53,7 @@ def load_settings(config: Path | None = None, flags: Mapping[str, Any] | None = 
     try:
         return Settings(**merged)
     except ValidationError as error:
-        where = _Places(path, text, flags or {})
+        where = _Places(path, text, flags or {}, flag_names or {})
         raise SettingsInvalid("\n".join(_told(each, where) for each in error.errors())) from None
 
 
@@ -96,12 +102,15 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 class _Places:
     """Where a value came from: flag, environment, or a line of the file."""
 
-    def __init__(self, path: Path | None, text: str, flags: Mapping[str, Any]) -> None:
-        self._path, self._lines, self._flags = path, text.splitlines(), flags
+    def __init__(
+        self, path: Path | None, text: str, flags: Mapping[str, Any], flag_names: Mapping[str, str]
+    ) -> None:
+        self._path, self._lines = path, text.splitlines()
+        self._flags, self._flag_names = flags, flag_names
 
     def name(self, location: Location) -> str:
         if self._is_flag(location):
-            return f"--{location[-1]}"
+            return self._flag_names.get(".".join(map(str, location)), f"--{location[-1]}")
         variable = ENV_PREFIX + ENV_DELIMITER.join(str(part).upper() for part in location)
         for depth in range(len(location), 0, -1):
             shorter = ENV_PREFIX + ENV_DELIMITER.join(str(part).upper() for part in location[:depth])

@@ -24,6 +24,9 @@ from trimtab_monitor.settings import Settings
 from trimtab_monitor.settings_load import SettingsInvalid, load_settings
 from trimtab_monitor.store.protocols import StoreError, StoreUnavailable
 
+_FLAGS: Final = {"energy.intensity_g_per_kwh": "--intensity", "energy.price_per_kwh": "--price"}
+"""The flags that are not called as the settings that they set."""
+
 
 class Format(StrEnum):
     """How to tell it."""
@@ -73,7 +76,7 @@ def command(
 def _settings(config: Path | None, given: Mapping[str, Any]) -> Settings:
     energy = {name: value for name, value in given.items() if value is not None}
     try:
-        return load_settings(config, {"energy": energy} if energy else None)
+        return load_settings(config, {"energy": energy} if energy else None, _FLAGS)
     except SettingsInvalid as error:
         raise ValueError(str(error)) from None
 

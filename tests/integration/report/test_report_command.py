@@ -197,3 +197,11 @@ def test_a_collector_that_cannot_be_reached_is_a_failure(
     assert result.exit_code == 1
     assert "cannot be reached" in result.stderr
     assert "start it, or give --url or --dir" in result.stderr
+
+
+@pytest.mark.parametrize("flag", ["--intensity", "--price", "--pue"])
+def test_a_wrong_value_is_told_under_the_flag_that_was_given(trimtab: Trimtab, flag: str) -> None:
+    result = trimtab("last", flag, "-1")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"trimtab report: {flag}: energy.")
+    assert " -1.0: " in result.stderr
