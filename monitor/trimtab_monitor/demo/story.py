@@ -116,9 +116,14 @@ def _watch(name: Name, plan: Plan, job: Job, rollback: str) -> trimtab.Watch:
 
 def _outcome(fault: Fault, watched: RunOutcome) -> FaultOutcome:
     """Match a fault with the first incident that began in it, and that with its last rollback."""
-    start = watched.course.struck[fault]
+    attempt, start = watched.course.struck[fault]
     within = range(start, start + fault.batches + 1)
-    incident = next((each for each in watched.incidents if each["detected_step"] in within), None)
+
+    def began_here(incident: dict[str, Any]) -> bool:
+        first = incident["evidence"]["findings"][0]
+        return bool(first["attempt"] == attempt and incident["detected_step"] in within)
+
+    incident = next(filter(began_here, watched.incidents), None)
     if incident is None:
         return FaultOutcome(fault, start, None, None, None)
     targets = [each["to_step"] for each in watched.rollbacks if each["incident"] == incident["id"]]

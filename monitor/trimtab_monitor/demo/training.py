@@ -75,12 +75,12 @@ class Unwatched:
 class Course:
     """How one run went: the loss of every batch, where faults struck, where it went back, and how it ended.
 
-    `loss[i]` is the training loss of batch i. `struck` maps each fault to the step number at which its first
-    batch was taken; `went_back` holds (batch index, step number after) of each rollback.
+    `loss[i]` is the training loss of batch i. `struck` maps each fault to the attempt and the step number at
+    which its first batch was taken; `went_back` holds (batch index, step number after) of each rollback.
     """
 
     loss: list[float] = field(default_factory=list)
-    struck: dict[Fault, int] = field(default_factory=dict)
+    struck: dict[Fault, tuple[int, int]] = field(default_factory=dict)
     went_back: list[tuple[int, int]] = field(default_factory=list)
     steps: int = 0
     final_eval_loss: float = math.nan
@@ -125,7 +125,7 @@ def train(
     for index in range(3 * plan.steps):
         for fault in faults:
             if fault.start == index:
-                course.struck[fault] = watch.step_number + 1
+                course.struck[fault] = (len(course.went_back), watch.step_number + 1)
         x, y = corpus.batch(index, rows=plan.rows, context=plan.size.context, seed=plan.seed)
         loss, grad_norm, lr = _update(job, *corrupted(faults, index, x, y), faults, index)
         outcome = watch.step(loss, lr, grad_norm=grad_norm)

@@ -22,6 +22,9 @@ GAUSS_IQR: Final = 1.349
 REFRESH_SAMPLES: Final = 4
 """The noise is measured anew after so many samples: it changes slowly, and measuring costs."""
 
+YOUNG_SAMPLES: Final = 30
+"""The noise is measured from at least so many samples."""
+
 LOG_TAIL_SHARE: Final = log(100 / TAIL_PERCENT)
 
 
@@ -106,7 +109,7 @@ class RobustLevel:
 
     def _measure_noise(self) -> None:
         """Learn scale and upper tail; a level that lags behind a falling series must not lower the limit."""
-        ordered = self.residuals_sorted
+        ordered = self._residuals_that_tell()
         count = len(ordered)
         spread = (ordered[3 * count // 4] - ordered[count // 4]) / GAUSS_IQR
         self.scale = max(spread, self.floor)
@@ -118,6 +121,13 @@ class RobustLevel:
         self.tail_slope = max(slope, GAUSS_TAIL * self.floor)
         self.unmeasured = 0
 
+    def _residuals_that_tell(self) -> list[float]:
+        """All that are remembered, sorted; of a young series the later half, past its first steep fall."""
+        count = len(self.residuals)
+        if count >= self.memory:
+            return self.residuals_sorted
+        return sorted(self.residuals[-max(YOUNG_SAMPLES, count // 2) :])
+
     def move_to(self, steps: list[int], values: list[float]) -> None:
         """Accept a new level, whose last samples these are, with the noise around their own median."""
         steps, values = steps[-self.window :], values[-self.window :]
@@ -125,14 +135,15 @@ class RobustLevel:
         for step, value in zip(steps, values, strict=True):
             self.absorb(step, value, value - centre)
 
-    def rewind(self, step: int, keep: int) -> None:
-        """Forget what came after `step`, but keep the oldest `keep` samples whatever their step."""
-        known = max(bisect_right(self.steps, step), min(keep, len(self.steps)))
+    def rewind(self, step: int) -> None:
+        """Go back to the level of `step`; what was learned of the noise stays, wherever it was learned."""
+        known = bisect_right(self.steps, step)
         if known == len(self.steps):
             return
-        self.steps = [min(kept, step) for kept in self.steps[:known]]
-        self.values = self.values[:known]
-        self.residuals = self.residuals[:known]
+        before = sorted(self.values[max(0, known - self.window) : known] or self.values[: self.window])
+        forgotten = len(self.steps) - known
+        self.steps[known:] = [step] * forgotten
+        self.values[known:] = [before[len(before) // 2]] * forgotten
         self._resort()
 
     def transform(self, values: list[float], floor: float) -> None:

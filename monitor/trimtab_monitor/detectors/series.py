@@ -104,4 +104,4 @@ class Series:
     def rewind(self, step: int) -> None:
         """The run goes on from `step`: what came after it did not happen."""
         self.forget_waiting()
-        self.level.rewind(step, keep=WARM_UP_SAMPLES)
+        self.level.rewind(step)

@@ -349,20 +349,45 @@ class TestOtherEvents:
     @pytest.mark.parametrize(
         "event",
         [
-            {"kind": "run_end"},
             {"kind": "run_end", "status": "exploded"},
             {"kind": "checkpoint_saved", "checkpoint": "c", "step": None, "where": "memory"},
             {"kind": "command_applied"},
             {"kind": "phase", "phase": None},
             {"kind": "samples_dropped", "count": "many"},
+            {"kind": "samples_dropped", "count": -5},
+            {"kind": "hook_error", "count": 2**31},
             {"kind": "run_start", "rollback": "always"},
         ],
     )
     def test_one_that_cannot_be_read_is_passed_over(self, event: dict[str, Any]) -> None:
         state = new()
         send(state, [(1, {"loss": 2.0})], [{"time": 1001.0, **event}])
-        assert state.tallies.unreadable_events == 1
+        assert summarise(state).unreadable_events == 1
         assert state.last_step == 1
+
+    def test_the_least_that_names_a_checkpoint_is_enough(self) -> None:
+        state = new()
+        tell(state, {"kind": "checkpoint_saved", "step": 10})
+        tell(state, {"kind": "checkpoint_saved", "step": 20, "finite": False})
+        (known,) = state.rollback.checkpoints
+        assert (known.step, known.id, known.where) == (10, "step-10", "disk")
+
+    def test_an_end_without_a_status_is_a_good_one(self) -> None:
+        state = new()
+        send(state, steps(1, 3), [{"kind": "run_end", "step": 3, "time": 1003.0}])
+        assert summarise(state).status == "finished"
+
+    def test_an_answer_that_names_the_command_alone_applied_it(self) -> None:
+        state, effects = spiking()
+        command = only_command(effects)
+        told = tell(state, {"kind": "command_applied", "command": command.id, "time": 1107.0})
+        assert only_command(told).state == "applied"
+        assert summarise(state).rollbacks == 1
+        send(state, steps(91, 95), attempt=1)
+        summary = summarise(state)
+        assert (summary.attempt, summary.lost_steps, summary.lost_seconds) == (1, 14, 14.0)
+        assert state.rollback.restored_step == 90
+        assert state.rollback.checkpoints[-1].step == 90
 
     def test_one_of_an_unknown_kind_means_nothing(self) -> None:
         state = new()

@@ -67,10 +67,8 @@ def test_a_gradient_spike_and_the_loss_spike_after_it_are_one_incident() -> None
     assert incident.evidence["detectors"] == ["grad_explosion", "loss_spike"]
     assert incident.evidence["baseline"] == pytest.approx(2.0, abs=0.05)
     assert incident.summary.startswith("loss 2.0")
-    assert (
-        "peak 5.10 at step 105; gradient norm rose 1 step earlier; learning rate unchanged"
-        in incident.summary
-    )
+    assert "5.10 at step 105" in incident.summary
+    assert incident.summary.endswith("gradient norm rose 1 step earlier; learning rate unchanged")
 
 
 def test_an_incident_is_resolved_after_ten_clean_samples_with_the_last_bad_step_as_its_end() -> None:
