@@ -52,6 +52,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     samples_dropped: int
     hook_errors: int
     fold_errors: int
+    unreadable_events: int = 0
 
     @property
     def joules(self) -> float | None:

@@ -1,6 +1,7 @@
 """What a job tells besides numbers, read from the dicts of the wire.
 
-An event is anything a job cares to send, so one that lacks what its kind must have is not an error: it is
+What a job need not say has a default, so that the least that names an event is enough (docs/wire.md). The
+intake refuses one of a known kind that cannot be read; what got past it, out of a dead process's spool, is
 told apart as `Unreadable`, and a kind that nobody here knows as `Unknown`.
 """
 
@@ -8,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from trimtab import wire
 
 PROCESS_DIED: Final = "process_died"
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Attempt = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +37,7 @@ class RunStart(_Event, frozen=True, kw_only=True):
 class RunEnd(_Event, frozen=True, kw_only=True):
     """A process of the run ended."""
 
-    status: Literal["finished", "failed"]
+    status: Literal["finished", "failed"] = "finished"
     reason: str | None = None
 
 
@@ -45,31 +48,39 @@ class Phase(_Event, frozen=True, kw_only=True):
 
 
 class CheckpointSaved(_Event, frozen=True, kw_only=True):
-    """A state to which the run can go back. `every` is the steps between two of its kind."""
+    """A state to which the run can go back. `every` is the steps between two of its kind.
 
-    checkpoint: str
+    One of which nobody says whether it is finite may be gone back to.
+    """
+
     step: int
-    where: Literal["memory", "disk"]
-    finite: bool = True
+    checkpoint: str | None = None
+    where: Literal["memory", "disk"] = "disk"
+    finite: bool | None = None
     every: int | None = None
     path: str | None = None
 
+    @property
+    def id(self) -> str:
+        """What it is called; after its step where the job gave it no name."""
+        return f"step-{self.step}" if self.checkpoint is None else self.checkpoint
+
 
 class CommandApplied(_Event, frozen=True, kw_only=True):
-    """The job's answer to a command."""
+    """The job's answer to a command. A rollback without `to_step` went where the command said."""
 
     command: str
-    outcome: Literal["applied", "refused"]
+    outcome: Literal["applied", "refused"] = "applied"
     to_step: int | None = None
     from_step: int | None = None
-    new_attempt: int | None = None
+    new_attempt: Attempt | None = None
     detail: str | None = None
 
 
 class SamplesDropped(_Event, frozen=True, kw_only=True):
     """The job had to drop samples."""
 
-    count: int
+    count: Count
     reason: str | None = None
 
 
@@ -78,7 +89,7 @@ class HookError(_Event, frozen=True, kw_only=True):
 
     where: str | None = None
     error: str | None = None
-    count: int = 1
+    count: Count = 1
 
 
 class ProcessDied(_Event, frozen=True, kw_only=True):
@@ -112,7 +123,7 @@ Event = (
     | Unreadable
 )
 
-_KINDS: Final[Mapping[str, type[_Event]]] = {
+KINDS: Final[Mapping[str, type[_Event]]] = {
     wire.RUN_START: RunStart,
     wire.RUN_END: RunEnd,
     wire.PHASE: Phase,
@@ -126,7 +137,7 @@ _KINDS: Final[Mapping[str, type[_Event]]] = {
 
 def read_event(raw: Mapping[str, Any]) -> Event:
     """Read one event of a batch."""
-    kind = _KINDS.get(raw["kind"])
+    kind = KINDS.get(raw["kind"])
     if kind is None:
         return Unknown()
     try:

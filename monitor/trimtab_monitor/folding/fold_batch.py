@@ -111,7 +111,7 @@ class BatchFold:
             case HookError(count=count):
                 tallies.hook_errors += count
             case CommandApplied():
-                self._applied(event)
+                self._applied(event, batch.attempt)
             case Unreadable(why=why):
                 tallies.unreadable_events += 1
                 log.warning(
@@ -129,9 +129,8 @@ class BatchFold:
                 state.liveness.enter(phase, self._now)
             case CheckpointSaved():
                 if batch.rank == (state.lead or 0):
-                    state.rollback.on_checkpoint(
-                        event.step, event.checkpoint, event.finite, event.time, event.where
-                    )
+                    may_serve = event.finite is not False
+                    state.rollback.on_checkpoint(event.step, event.id, may_serve, event.time, event.where)
             case RunEnd(status=status, reason=reason):
                 state.liveness.ended(batch.rank, status, reason or "")
                 state.ledger.close(event.time)
@@ -153,23 +152,30 @@ class BatchFold:
         if entered or batch.rank in state.liveness.ended_ranks:
             state.liveness.start(self._now)
 
-    def _applied(self, event: CommandApplied) -> None:
-        """The job's answer to a command; every rank gives one, the first counts."""
-        state = self._state
-        command = state.commands.pop(event.command, None)
+    def _applied(self, event: CommandApplied, attempt: int) -> None:
+        """The job's answer to a command, sent in `attempt`; every rank gives one, the first counts."""
+        command = self._state.commands.pop(event.command, None)
         if command is not None:
-            outcome = msgspec.structs.replace(command, state=event.outcome)
-            self._effects.commands[command.id] = outcome
-        went_back = event.outcome == "applied" and event.to_step is not None
-        if event.to_step is not None and event.new_attempt is not None and went_back:
-            self._enter_at(event.new_attempt, event.to_step, event.time)
-        if command is None:
+            self._effects.commands[command.id] = msgspec.structs.replace(command, state=event.outcome)
+        to_step = _restored_step(event, command)
+        new_attempt = attempt if event.new_attempt is None else event.new_attempt
+        if to_step is not None:
+            self._enter_at(new_attempt, to_step, event.time)
+        if command is not None:
+            self._answered(command, event, to_step, max(new_attempt, self._state.attempt))
+
+    def _answered(
+        self, command: wire.Command, event: CommandApplied, to_step: int | None, attempt: int
+    ) -> None:
+        state = self._state
+        if to_step is None:
+            state.rollback.on_applied(command.id, event.outcome, None, attempt)
             return
-        attempt = state.attempt if event.new_attempt is None else event.new_attempt
-        state.rollback.on_applied(command.id, event.outcome, event.to_step, attempt)
-        if event.to_step is not None and went_back:
-            for incident in state.incidents.rolled_back(command.id, event.to_step, event.time):
-                self._telling.incident(incident)
+        if event.new_attempt is None:
+            attempt = max(attempt, command.attempt + 1)  # the next rows come in it
+        state.rollback.on_applied(command.id, event.outcome, to_step, attempt)
+        for incident in state.incidents.rolled_back(command.id, to_step, event.time):
+            self._telling.incident(incident)
 
     def _enter_at(self, attempt: int, to_step: int, time: float) -> None:
         if enter_attempt(self._state, attempt, to_step, left_at=time, resumed_at=time):
@@ -181,3 +187,12 @@ class BatchFold:
         if entered:
             expire_commands(self._state, self._effects)
         return entered
+
+
+def _restored_step(event: CommandApplied, command: wire.Command | None) -> int | None:
+    """The step that the run went back to, none if it did not."""
+    if event.outcome != "applied":
+        return None
+    if event.to_step is None and command is not None and command.kind == "rollback":
+        return command.to_step
+    return event.to_step

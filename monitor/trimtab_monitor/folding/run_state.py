@@ -130,6 +130,7 @@ def summarise(state: RunState) -> RunSummary:
         samples_dropped=state.tallies.samples_dropped,
         hook_errors=state.tallies.hook_errors,
         fold_errors=state.tallies.fold_errors,
+        unreadable_events=state.tallies.unreadable_events,
     )
 
 

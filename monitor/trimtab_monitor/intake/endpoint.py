@@ -19,6 +19,7 @@ from trimtab import wire
 from trimtab_monitor.api.problems import Problem, malformed, store_unavailable, unknown_run
 from trimtab_monitor.folding.progress import Progress
 from trimtab_monitor.intake.admission import Admission
+from trimtab_monitor.intake.event_check import check_events
 from trimtab_monitor.intake.intake import Intake
 from trimtab_monitor.settings import ServerSettings
 from trimtab_monitor.store.protocols import Appended, StoreUnavailable
@@ -88,6 +89,7 @@ async def _decode(body: bytes, content_type: str) -> tuple[wire.Batch, bytes]:
 def _decoded(body: bytes, content_type: str) -> tuple[wire.Batch, bytes]:
     """The batch, and its MessagePack encoding: as it came, or made of its JSON."""
     batch = wire.decode(body, content_type)
+    check_events(batch.events)
     if content_type.partition(";")[0].strip().lower() == wire.MSGPACK:
         return batch, body
     try:

@@ -201,6 +201,13 @@ def _loss_of_data(runs: Sequence[RunSummary]) -> Iterator[Metric]:
     yield _each(
         counter, names.RUN_FOLD_ERRORS, "Entries that had to be skipped.", runs, lambda run: run.fold_errors
     )
+    yield _each(
+        counter,
+        names.RUN_UNREADABLE_EVENTS,
+        "Events that mean nothing as they are.",
+        runs,
+        lambda run: run.unreadable_events,
+    )
 
 
 def _each(

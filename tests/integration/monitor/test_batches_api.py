@@ -126,6 +126,13 @@ class TestRefused:
         assert (problem["field"], problem["value"]) == ("metrics.loss", "'1 rows'")
         assert problem["remedy"] == "give 2 rows, one for each row of the batch"
 
+    def test_an_event_that_cannot_be_read(self, http: httpx.Client, run: str) -> None:
+        event = {"kind": "samples_dropped", "time": 1.0, "count": "many"}
+        body = {"rank": 0, "seq": 0, "step": [], "time": [], "events": [event]}
+        answer = http.post(f"/v1/runs/{run}/batches", json=body)
+        assert (answer.status_code, answer.json()["field"]) == (400, "events[0].count")
+        assert "trimtab_run_unreadable_events_total" in http.get("/metrics").text
+
     def test_an_event_that_cannot_be_kept(self, http: httpx.Client, run: str) -> None:
         event = {"kind": "note", "time": 1.0, "number": 2**100}
         body = {"rank": 0, "seq": 0, "step": [], "time": [], "events": [event]}

@@ -11,6 +11,7 @@ import pytest
 
 from trimtab import job_settings
 from trimtab_monitor import metric_names
+from trimtab_monitor.folding.events import KINDS
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -37,6 +38,13 @@ def test_every_metric_is_documented_and_no_other() -> None:
     named = {value for name, value in vars(metric_names).items() if name.isupper()}
     told = set(re.findall(r"^\| `(trimtab_\w+)`", (DOCS / "metrics.md").read_text(), re.MULTILINE))
     assert told == named
+
+
+def test_every_event_is_documented_with_its_fields() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|", (DOCS / "wire.md").read_text(), re.MULTILINE))
+    for kind, event in KINDS.items():
+        fields = set(event.__struct_fields__) - {"time", "step"}
+        assert [name for name in fields if f"`{name}`" not in told[kind]] == []
 
 
 def test_every_variable_of_the_job_is_documented() -> None:
