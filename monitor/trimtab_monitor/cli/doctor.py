@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab_monitor.checkup import check_up
-from trimtab_monitor.ledger.carbon import Intensity, places
+from trimtab_monitor.cli.failure import failing_as
+from trimtab_monitor.ledger.carbon import Intensity, lookup, places
 
 
 class Format(StrEnum):
@@ -35,13 +36,30 @@ def command(
     format_: Annotated[Format, typer.Option("--format", help="How to tell it.")] = Format.TEXT,
     config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
 ) -> None:
-    """Say what this machine can measure and how, what stands in the way, and the remedy."""
-    if list_places:
-        found = places(word)
-        _tell(format_, [msgspec.to_builtins(place) for place in found], _places(found))
-    else:
-        facts = check_up(config, os.environ)
-        _tell(format_, facts, Group(*_sections(facts)))
+    """Say what this machine can measure and how, what stands in the way, and the remedy.
+
+    Wrong settings are told with the rest, and end it with exit code 2.
+    """
+    with failing_as("doctor"):
+        if list_places:
+            _tell_places(format_, word)
+        elif word:
+            raise ValueError(f"unexpected argument {word!r}; a word goes with --places")
+        else:
+            _tell_facts(format_, config)
+
+
+def _tell_places(format_: Format, word: str) -> None:
+    found = places(word) or [lookup(word)]  # nothing has the word in it: which are near it?
+    _tell(format_, [msgspec.to_builtins(place) for place in found], _places(found))
+
+
+def _tell_facts(format_: Format, config: Path | None) -> None:
+    facts = check_up(config, os.environ)
+    _tell(format_, facts, Group(*_sections(facts)))
+    wrong = facts["settings"]["problem"]
+    if wrong:
+        raise ValueError(wrong)
 
 
 def _tell(format_: Format, facts: Any, told: RenderableType) -> None:

@@ -65,10 +65,35 @@ def test_a_collector_that_does_not_answer_is_told_with_the_remedy(
     assert any("trimtab serve" in remedy for remedy in told["remedies"])
 
 
-def test_a_wrong_setting_is_told_and_stops_nothing(trimtab: Trimtab) -> None:
-    told = facts(trimtab("--format", "json", TRIMTAB_ENERGY__PLACE="Atlantis"))
-    assert "TRIMTAB_ENERGY__PLACE" in told["settings"]["problem"]
-    assert "Atlantis" in told["settings"]["problem"]
+def test_a_wrong_setting_is_told_with_the_rest_and_fails(trimtab: Trimtab) -> None:
+    result = trimtab("--format", "json", TRIMTAB_ENERGY__PLACE="Atlantis")
+    assert result.exit_code == 2
+    problem = msgspec.json.decode(result.stdout)["settings"]["problem"]
+    assert "TRIMTAB_ENERGY__PLACE" in problem
+    assert "Atlantis" in problem
+    assert result.stderr == f"trimtab doctor: {problem}\n"
+
+
+def test_a_settings_file_that_is_wrong_or_not_there_fails(trimtab: Trimtab, tmp_path: Path) -> None:
+    gone = trimtab("--config", "nothere.toml")
+    assert (gone.exit_code, "nothere.toml: cannot be read" in gone.stderr) == (2, True)
+    (tmp_path / "mine.toml").write_text("[energy]\npuee = 1.2\n")
+    wrong = trimtab("--config", "mine.toml")
+    assert (wrong.exit_code, "mine.toml:2: energy.puee: unknown key" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--places", "zzzz"], "'zzzz' is not in the table; list the places"),
+        (["--places", "Virgina"], "(near it: azure:eastus2 (Virginia, cloud region)"),
+        (["hello"], "unexpected argument 'hello'; a word goes with --places"),
+    ],
+)
+def test_arguments_that_find_nothing_are_told(trimtab: Trimtab, arguments: list[str], told: str) -> None:
+    result = trimtab(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
 
 
 def test_what_is_missing_for_carbon_and_cost_is_named(trimtab: Trimtab) -> None:
