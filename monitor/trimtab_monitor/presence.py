@@ -39,9 +39,7 @@ class FolderLock:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise FolderUnusable(
-                f"{folder}: {error.strerror}; make the folder writable, or give another --dir"
-            ) from None
+            raise FolderUnusable(_unusable(folder, error)) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -52,6 +50,17 @@ class FolderLock:
     def release(self) -> None:
         """Let go of it."""
         os.close(self._descriptor)
+
+
+def _unusable(folder: Path, error: OSError) -> str:
+    file = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
+    if file is not None:
+        return f"{folder}: {file} is a file; give another --dir, or move the file away"
+    if not folder.is_dir():
+        return f"{folder}: the folder cannot be made ({error.strerror}); give another --dir"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder}: {error.strerror}; make the folder writable, or give another --dir"
+    return f"{folder}: no file can be made there ({error.strerror}); give another --dir"
 
 
 def _taken(folder: Path) -> str:

@@ -18,6 +18,9 @@ SCHEMA_VERSION: Final = 1
 BUSY_SECONDS: Final = 5.0
 WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
+_DAMAGED: Final = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
+_MOVE_AWAY: Final = "move it away, or give another --dir"
+
 
 class Database:
     """An open file. Reads see what is committed, whatever is being written."""
@@ -102,11 +105,21 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             "upgrade trimtab, or give another --dir"
         )
     if version < SCHEMA_VERSION:
+        _refuse_others(connection, path)
         schema = resources.files("trimtab_monitor.store").joinpath("schema.sql").read_text(encoding="utf-8")
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
         )
 
 
+def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    """A database without a version of ours is new, and empty; else it is somebody else's."""
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables:
+        raise StoreError(f"{path} is no database of Trimtab's; {_MOVE_AWAY}")
+
+
 def _cannot_open(path: Path, error: Exception) -> str:
+    if getattr(error, "sqlite_errorname", "") in _DAMAGED:
+        return f"{path} is no database of Trimtab's, or damaged ({error}); {_MOVE_AWAY}"
     return f"cannot open {path}: {error}; make the directory writable, or give another --dir"

@@ -105,22 +105,26 @@ class TestExits:
         code, told = ended(serve("--config", "nowhere.toml"))
         assert (code, told.startswith("trimtab serve: nowhere.toml: cannot be read")) == (2, True)
 
-    def test_a_folder_that_cannot_be_used(self, serve: Serve, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("folder", ["file", "file/data"])
+    def test_a_folder_that_is_a_file(self, serve: Serve, tmp_path: Path, folder: str) -> None:
         (tmp_path / "file").write_text("")
-        code, told = ended(serve("--dir", "file/data", "--port", "0"))
+        code, told = ended(serve("--dir", folder, "--port", "0"))
         assert code == 2
-        assert "make the folder writable, or give another --dir" in told
+        assert f"{folder}: file is a file; give another --dir, or move the file away" in told
 
     @pytest.mark.parametrize("folder", ["/proc/self", "/proc/self/data"])
     def test_a_folder_that_nobody_can_write_to(self, serve: Serve, folder: str) -> None:
         code, told = ended(serve("--dir", folder, "--port", "0"))
-        assert (code, "make the folder writable" in told) == (2, True)
+        assert (code, "give another --dir" in told) == (2, True)
+        assert ("make the folder writable" in told) == Path(folder).is_dir()
 
     def test_a_store_that_is_none(self, serve: Serve, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "trimtab.db").write_text("hello" * 1000)
         code, told = ended(serve("--dir", "data", "--port", "0"))
-        assert (code, "file is not a database" in told) == (2, True)
+        assert code == 2
+        assert "trimtab.db is no database of Trimtab's" in told
+        assert "move it away, or give another --dir" in told
 
 
 class TestFolder:

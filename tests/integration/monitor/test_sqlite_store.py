@@ -128,8 +128,20 @@ class TestUnusable:
     def test_a_file_that_is_no_database(self, tmp_path: Path) -> None:
         path = tmp_path / "trimtab.db"
         path.write_bytes(b"hello" * 1000)
-        with pytest.raises(StoreError, match=r"trimtab\.db: file is not a database"):
+        told = r"trimtab\.db is no database of Trimtab's.* \(file is not a database\); move it away, or"
+        with pytest.raises(StoreError, match=told):
             SqliteStore(path)
+
+    def test_a_database_of_somebody_else(self, tmp_path: Path) -> None:
+        path = tmp_path / "trimtab.db"
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE theirs (value)")
+        connection.close()
+        with pytest.raises(StoreError, match=r"is no database of Trimtab's; move it away, or give another"):
+            SqliteStore(path)
+        with sqlite3.connect(path) as connection:
+            assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+        connection.close()
 
     def test_a_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
