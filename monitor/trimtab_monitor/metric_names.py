@@ -41,6 +41,7 @@ RUN_LAST_HEARD: Final = "trimtab_run_last_heard_timestamp_seconds"
 RUN_SAMPLES_DROPPED: Final = "trimtab_run_samples_dropped_total"
 RUN_HOOK_ERRORS: Final = "trimtab_run_hook_errors_total"
 RUN_FOLD_ERRORS: Final = "trimtab_run_fold_errors_total"
+RUN_METRICS_LEFT_OUT: Final = "trimtab_run_metrics_left_out"
 RUN_UNREADABLE_EVENTS: Final = "trimtab_run_unreadable_events_total"
 
 # The collector itself.

@@ -28,7 +28,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One run as of the last commit. Times are Unix seconds.
 
     `last_sample` is by the job's clock, `heard` by the collector's. `latest` holds the last value of each
-    metric on the lowest rank, `power_w` watts by component.
+    metric on the lowest rank, `metrics_left_out` the most metrics of one row that are not among them for want
+    of room, `power_w` watts by component.
     """
 
     run: str
@@ -53,6 +54,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     hook_errors: int
     fold_errors: int
     unreadable_events: int = 0
+    metrics_left_out: int = 0
 
     @property
     def joules(self) -> float | None:

@@ -23,7 +23,8 @@ from trimtab_monitor.folding.events import (
     Unreadable,
 )
 from trimtab_monitor.folding.items import items_of
-from trimtab_monitor.folding.run_state import MAX_METRICS, RunState
+from trimtab_monitor.folding.latest import remember
+from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.folding.telling import Telling
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.types import Sample
@@ -66,19 +67,14 @@ class BatchFold:
         state.lead = sample.rank if state.lead is None else min(state.lead, sample.rank)
         if sample.rank == state.lead:
             state.timeline.add(sample.step, sample.time)
-            state.last_sample = sample.time
-            self._remember(sample)
+            if sample.step >= state.timeline.steps[-1]:
+                state.last_sample = sample.time
+            remember(state, sample)
         whole = state.shards.add(sample, state.registration.world_size)
         self._judge(sample)
         if whole is not None:
-            self._remember(whole)
+            remember(state, whole)
             self._judge(whole)
-
-    def _remember(self, sample: Sample) -> None:
-        latest = self._state.latest
-        for name, value in sample.values.items():
-            if name in latest or len(latest) < MAX_METRICS:
-                latest[name] = value
 
     def _judge(self, sample: Sample) -> None:
         """Detectors, incidents, policy: in this order, and nothing of a sample is left out."""

@@ -21,9 +21,6 @@ from trimtab_monitor.rollback_state import RollbackState
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.summary import EnergyLine, RunSummary
 
-MAX_METRICS: Final = 512
-"""Of how many metrics the last value is remembered; more are kept in the log and charted all the same."""
-
 
 @dataclass(slots=True)
 class Tallies:
@@ -41,7 +38,9 @@ class RunState:
 
     `commands` holds those that wait for the job, `severities` the open incidents' by id, `marked` the id of
     the open incident that tells of its status. `attempt` is the newest heard of, `started` the newest whose
-    process told of its start, `lead` the lowest rank that sends rows: its numbers are the run's.
+    process told of its start, `lead` the lowest rank that sends rows: its numbers are the run's. `latest`
+    holds the last value of each metric, `latest_steps` of which step of this attempt it is, and
+    `metrics_left_out` the most metrics of one row of which it is not remembered.
     """
 
     run: str
@@ -69,6 +68,8 @@ class RunState:
     last_step: int = 0
     last_sample: float | None = None
     latest: dict[str, float] = field(default_factory=dict)
+    latest_steps: dict[str, int] = field(default_factory=dict)
+    metrics_left_out: int = 0
 
 
 def new_run(run: str, created: float, registration: Registration, settings: Settings) -> RunState:
@@ -120,6 +121,7 @@ def summarise(state: RunState) -> RunSummary:
         last_step=state.last_step,
         last_sample=state.last_sample,
         latest=dict(state.latest),
+        metrics_left_out=state.metrics_left_out,
         incidents_open=open_,
         incidents_total=dict(state.incidents_total),
         power_w=state.power.by_component(),

@@ -202,6 +202,13 @@ def _loss_of_data(runs: Sequence[RunSummary]) -> Iterator[Metric]:
         counter, names.RUN_FOLD_ERRORS, "Entries that had to be skipped.", runs, lambda run: run.fold_errors
     )
     yield _each(
+        gauge,
+        names.RUN_METRICS_LEFT_OUT,
+        "Metrics whose last value is not told, for want of room.",
+        runs,
+        lambda run: run.metrics_left_out,
+    )
+    yield _each(
         counter,
         names.RUN_UNREADABLE_EVENTS,
         "Events that mean nothing as they are.",

@@ -164,6 +164,28 @@ class TestSamples:
         send(state, [(1, {f"layer/{i}": 1.0 for i in range(2000)})])
         send(state, [(2, {"layer/0": 2.0})])
         assert len(state.latest) == 512
+        assert (state.latest["layer/0"], summarise(state).metrics_left_out) == (2.0, 1488)
+
+    def test_the_standard_metrics_always_have_room(self) -> None:
+        state = new()
+        send(state, [(1, {f"layer/{i}": 1.0 for i in range(2000)})])
+        send(state, [(2, {"loss": 2.0, "lr": 0.1, "layer/1999": 1.0})])
+        assert (state.latest["loss"], state.latest["lr"], len(state.latest)) == (2.0, 0.1, 514)
+
+    def test_what_comes_late_is_not_the_newest(self) -> None:
+        state = new()
+        send(state, steps(1, 10))
+        send(state, [(step, {"loss": 1.0}) for step in range(21, 31)])
+        send(state, [(step, {"loss": 9.0, "accuracy": 0.5}) for step in range(11, 21)])
+        summary = summarise(state)
+        assert (summary.latest["loss"], summary.latest["accuracy"]) == (1.0, 0.5)
+        assert (summary.last_step, summary.last_sample) == (30, 1030.0)
+
+    def test_after_a_rollback_the_newest_is_of_the_new_attempt(self) -> None:
+        state = new()
+        send(state, steps(1, 10))
+        send(state, [(5, {"loss": 7.0})], attempt=1)
+        assert state.latest["loss"] == 7.0
 
 
 class TestAttempts:

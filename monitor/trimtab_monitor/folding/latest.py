@@ -1,0 +1,41 @@
+"""The last value of each metric, as lists and `/metrics` tell it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimtab import wire
+from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.types import Sample
+
+MAX_METRICS: Final = 512
+"""Of how many metrics beside the standard ones it is remembered; more are in the log and charted all the same."""
+
+STANDARD: Final = frozenset(
+    {
+        wire.LOSS,
+        wire.GRAD_NORM,
+        wire.LR,
+        wire.EVAL_LOSS,
+        wire.TOKENS,
+        wire.STEP_SECONDS,
+        wire.PARAM_NORM,
+        wire.LOSS_SCALE,
+        wire.GRAD_NORM_SQ_SHARD,
+    }
+)
+
+
+def remember(state: RunState, sample: Sample) -> None:
+    """Take a sample of the present attempt; what is known of a later step stays, however late this one came."""
+    left_out = 0
+    for name, value in sample.values.items():
+        if name not in state.latest and not _has_room(state, name):
+            left_out += 1
+        elif sample.step >= state.latest_steps.get(name, sample.step):
+            state.latest[name], state.latest_steps[name] = value, sample.step
+    state.metrics_left_out = max(state.metrics_left_out, left_out)
+
+
+def _has_room(state: RunState, name: str) -> bool:
+    return name in STANDARD or len(state.latest.keys() - STANDARD) < MAX_METRICS
