@@ -49,7 +49,7 @@ class SharedStore:
 
 @dataclass
 class Training:
-    """One rank that goes from step to step, never more than one ahead of the slowest, as gradients make it."""
+    """One rank that goes from step to step, never more than one ahead of another, as gradients make it."""
 
     barrier: threading.Barrier
     vote: Ballot
