@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
 
 
@@ -40,5 +39,4 @@ def expire_commands(state: RunState, effects: Effects) -> None:
     """Commands that were meant for an older attempt will never be obeyed."""
     for command in list(state.commands.values()):
         if command.attempt < state.attempt:
-            del state.commands[command.id]
-            effects.commands[command.id] = msgspec.structs.replace(command, state="expired")
+            close_command(state, effects, command, "expired")

@@ -27,6 +27,7 @@ from trimtab_monitor.entries import (
 )
 from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.fold_batch import BatchFold
+from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.folding.telling import Telling
 from trimtab_monitor.liveness import LIVE, Verdict, judge
@@ -97,6 +98,5 @@ def _mark(state: RunState, telling: Telling, verdict: Verdict, now: float) -> No
 
 def _end(state: RunState, effects: Effects) -> None:
     state.power.clear()
-    for command in state.commands.values():
-        effects.commands[command.id] = msgspec.structs.replace(command, state="expired")
-    state.commands.clear()
+    for command in list(state.commands.values()):
+        close_command(state, effects, command, "expired")

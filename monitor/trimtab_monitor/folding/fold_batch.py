@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import msgspec
-
 from trimtab import wire
 from trimtab_monitor import rollback
 from trimtab_monitor.folding.attempts import enter_attempt, expire_commands
@@ -24,6 +22,7 @@ from trimtab_monitor.folding.events import (
 )
 from trimtab_monitor.folding.items import items_of
 from trimtab_monitor.folding.latest import remember
+from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.folding.telling import Telling
 from trimtab_monitor.settings import Settings
@@ -150,9 +149,9 @@ class BatchFold:
 
     def _applied(self, event: CommandApplied, attempt: int) -> None:
         """The job's answer to a command, sent in `attempt`; every rank gives one, the first counts."""
-        command = self._state.commands.pop(event.command, None)
+        command = self._state.commands.get(event.command)
         if command is not None:
-            self._effects.commands[command.id] = msgspec.structs.replace(command, state=event.outcome)
+            close_command(self._state, self._effects, command, event.outcome)
         to_step = _restored_step(event, command)
         new_attempt = attempt if event.new_attempt is None else event.new_attempt
         if to_step is not None:

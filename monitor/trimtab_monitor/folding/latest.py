@@ -9,7 +9,7 @@ from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.types import Sample
 
 MAX_METRICS: Final = 512
-"""Of how many metrics beside the standard ones it is remembered; more are in the log and charted all the same."""
+"""Of how many beside the standard ones it is remembered; more are in the log and charted all the same."""
 
 STANDARD: Final = frozenset(
     {
@@ -27,7 +27,7 @@ STANDARD: Final = frozenset(
 
 
 def remember(state: RunState, sample: Sample) -> None:
-    """Take a sample of the present attempt; what is known of a later step stays, however late this one came."""
+    """Take a sample of the present attempt; what is known of a later step stays, however late it came."""
     left_out = 0
     for name, value in sample.values.items():
         if name not in state.latest and not _has_room(state, name):

@@ -20,6 +20,7 @@ from trimtab_monitor.liveness import Liveness, Status
 from trimtab_monitor.rollback_state import RollbackState
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.summary import EnergyLine, RunSummary
+from trimtab_monitor.types import Incident
 
 
 @dataclass(slots=True)
@@ -36,7 +37,8 @@ class Tallies:
 class RunState:
     """One run.
 
-    `commands` holds those that wait for the job, `severities` the open incidents' by id, `marked` the id of
+    `commands` holds those that wait for the job, `unanswered` the incidents by command that were
+    over before the job answered, `severities` the open incidents' by id, `marked` the id of
     the open incident that tells of its status. `attempt` is the newest heard of, `started` the newest whose
     process told of its start, `lead` the lowest rank that sends rows: its numbers are the run's. `latest`
     holds the last value of each metric, `latest_steps` of which step of this attempt it is, and
@@ -57,6 +59,7 @@ class RunState:
     power: PowerNow = field(default_factory=PowerNow)
     tallies: Tallies = field(default_factory=Tallies)
     commands: dict[str, Command] = field(default_factory=dict)
+    unanswered: dict[str, Incident] = field(default_factory=dict)
     severities: dict[str, str] = field(default_factory=dict)
     incidents_total: dict[str, int] = field(default_factory=dict)
     status: Status = "running"

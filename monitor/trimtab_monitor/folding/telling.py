@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from trimtab_alerts.alert import alert_id_of
 from trimtab_alerts.routing import deliveries
 from trimtab_alerts.settings import AlertSettings
 from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.outcomes import keep_unanswered
 from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.types import Incident
 
@@ -22,7 +26,9 @@ class Telling:
         """An incident is new or has changed."""
         self._effects.incidents[incident.id] = incident
         self._count(incident)
-        for transition in self._state.alerts.observe(incident):
+        if incident.state == "resolved":
+            keep_unanswered(self._state, incident)
+        for transition in self._state.alerts.observe(self._by_our_clock(incident)):
             self._effects.alerts[transition.alert.id] = transition.alert
             self._effects.deliveries += deliveries(transition, self._settings, self._now)
 
@@ -31,6 +37,13 @@ class Telling:
         for transition in self._state.alerts.ack(alert_id, self._now):
             self._effects.alerts[transition.alert.id] = transition.alert
             self._effects.deliveries += deliveries(transition, self._settings, self._now)
+
+    def _by_our_clock(self, incident: Incident) -> Incident:
+        """An alert begins and ends when the collector learned of it: the job's clock may be wrong."""
+        known = self._state.alerts.alerts.get(alert_id_of(self._state.run, incident.id))
+        ended = self._now if known is None else max(self._now, known.starts_at)
+        resolved_at = ended if incident.state == "resolved" else None
+        return replace(incident, opened_at=self._now, resolved_at=resolved_at)
 
     def _count(self, incident: Incident) -> None:
         """Count it once for every severity that it reaches."""

@@ -164,7 +164,7 @@ class TestSamples:
         send(state, [(1, {f"layer/{i}": 1.0 for i in range(2000)})])
         send(state, [(2, {"layer/0": 2.0})])
         assert len(state.latest) == 512
-        assert (state.latest["layer/0"], summarise(state).metrics_left_out) == (2.0, 1488)
+        assert summarise(state).metrics_left_out == 1488
 
     def test_the_standard_metrics_always_have_room(self) -> None:
         state = new()
@@ -432,6 +432,44 @@ class TestAlerts:
         taken = fold(state, AlertAcked(NOW, "run", alert.id), SETTINGS)
         assert [each.state for each in taken.alerts.values()] == ["acknowledged"]
         assert not fold(state, AlertAcked(NOW, "run", alert.id), SETTINGS)
+
+    @pytest.mark.parametrize("last", [NOW + 30, NOW - 30])
+    def test_it_begins_and_ends_by_the_collectors_clock(self, last: float) -> None:
+        state, effects = spiking("off")  # the job's clock says 1970
+        (alert,) = effects.alerts.values()
+        assert alert.starts_at == NOW
+        over = send(state, steps(105, 140), now=last)
+        (alert,) = over.alerts.values()
+        assert (alert.state, alert.starts_at, alert.ends_at) == ("resolved", NOW, max(NOW, last))
+
+
+class TestRemedies:
+    def test_an_incident_tells_what_became_of_its_remedy(self) -> None:
+        state, effects = spiking()
+        command = only_command(effects)
+        assert effects.incidents["run.1"].evidence["remedy"]["state"] == "pending"
+        done = apply(state, command)
+        assert done.incidents["run.1"].evidence["remedy"]["state"] == "applied"
+        over = send(state, steps(91, 130), attempt=1)
+        assert over.incidents["run.1"].state == "resolved"
+        assert over.incidents["run.1"].evidence["remedy"]["state"] == "applied"
+
+    def test_one_that_is_over_before_the_answer_tells_it_too(self) -> None:
+        state, effects = spiking()
+        command = only_command(effects)
+        send(state, steps(105, 130))
+        state = unpack(pack(state))
+        counted = dict(state.incidents_total)
+        done = apply(state, command)
+        incident = done.incidents["run.1"]
+        assert (incident.state, incident.evidence["remedy"]["state"]) == ("resolved", "applied")
+        assert (state.unanswered, done.alerts, state.incidents_total) == ({}, {}, counted)
+
+    def test_one_that_nobody_answered_has_expired(self) -> None:
+        state, _ = spiking()
+        ended = tell(state, {"kind": "run_end", "step": 104})
+        incident = ended.incidents["run.1"]
+        assert (incident.state, incident.evidence["remedy"]["state"]) == ("resolved", "expired")
 
 
 class TestStateAndFaults:
