@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,15 +157,23 @@ def _told(error: ErrorDetails, places: _Places) -> str:
 
 def _group_at(location: Location) -> Fields:
     """The fields of the group of settings at a location, else of the nearest above it."""
-    group = Settings.model_fields
+    group: Fields = Settings.model_fields
     for part in location:
         field = group.get(str(part))
-        kinds = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
-        groups = [kind.__pydantic_fields__ for kind in kinds if hasattr(kind, "__pydantic_fields__")]
-        if not groups:
+        inner = {} if field is None else fields_of(field)
+        if not inner:
             break
-        group = groups[0]
+        group = inner
     return group
+
+
+def fields_of(field: FieldInfo) -> Fields:
+    """The fields of the group of settings that a field holds; none if it holds a single value."""
+    kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+    groups: Iterator[Fields] = (
+        kind.__pydantic_fields__ for kind in kinds if hasattr(kind, "__pydantic_fields__")
+    )
+    return next(groups, {})
 
 
 def _known(group: Fields, given: str) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab_monitor.cli.failure import failing_as
+from trimtab_monitor.misspelt import misspelt
 from trimtab_monitor.presence import FolderLock, announce
 from trimtab_monitor.report.address import data_folder
 from trimtab_monitor.server import bind, inherited, url_of
@@ -40,6 +41,8 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with failing_as("serve"):
         settings = _settings(config, host, port)
+        for told in misspelt(os.environ):
+            typer.echo(f"trimtab serve: {told}", err=True)
         _serve(settings, data_folder(folder, os.environ), embedded=embedded, fd=fd, lock_fd=lock_fd)
 
 

@@ -30,14 +30,15 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts collectors on a folder of the test; all of them are gone afterwards."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*SERVE, *arguments],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")},
+            env={name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
+            | variables,
         )
         started.append(process)
         return process
@@ -100,6 +101,15 @@ class TestExits:
             2,
             "trimtab serve: mine.toml:2: server.prot: unknown key; did you mean port?\n",
         )
+
+    def test_a_variable_that_sets_nothing_is_told(self, serve: Serve, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        _, told = ended(serve("--dir", "file", TRIMTAB_LIVENESS_TICK_S="1", TRIMTAB_RUN="run"))
+        assert told.splitlines()[0] == (
+            "trimtab serve: environment TRIMTAB_LIVENESS_TICK_S sets nothing: "
+            "did you mean TRIMTAB_LIVENESS__TICK_S?"
+        )
+        assert "TRIMTAB_RUN" not in told
 
     def test_a_settings_file_that_is_not_there(self, serve: Serve) -> None:
         code, told = ended(serve("--config", "nowhere.toml"))
