@@ -12,13 +12,13 @@ An incident of severity `info` is a mark on the chart and never becomes an alert
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
+
+from trimtab_alerts.evidence import in_words
 
 Severity = Literal["info", "warning", "critical"]
 AlertState = Literal["firing", "acknowledged", "resolved"]
@@ -28,9 +28,6 @@ SEVERITY_RANK: Final[Mapping[str, int]] = {"info": 0, "warning": 1, "critical": 
 
 REMEMBERED_RESOLVED: Final = 256
 """How many resolved alerts the book remembers by id, so that a late change of one is not a new alert."""
-
-EVIDENCE_KEYS: Final = 64
-EVIDENCE_CHARS: Final = 1000
 
 
 class IncidentLike(Protocol):
@@ -198,15 +195,4 @@ def _annotations(incident: IncidentLike) -> dict[str, str]:
     }
     if incident.end_step is not None:
         out["end_step"] = str(incident.end_step)
-    for key in list(incident.evidence)[:EVIDENCE_KEYS]:
-        out[f"evidence_{key}"] = _text(incident.evidence[key])[:EVIDENCE_CHARS]
-    return out
-
-
-def _text(value: object) -> str:
-    """A value of the evidence as people read it; the non-finite by the names the wire has for them."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return f"{value:.6g}" if math.isfinite(value) else json.dumps(value)
-    return json.dumps(value, default=str)
+    return out | {f"evidence_{key}": told for key, told in in_words(incident.evidence).items()}

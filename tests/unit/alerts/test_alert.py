@@ -50,8 +50,8 @@ def test_the_alert_tells_what_the_incident_knows() -> None:
     assert alert.labels["alertname"] == "TrimtabLossSpike"
     assert alert.annotations["start_step"] == "40"
     assert alert.annotations["evidence_expected"] == "2.9"
-    assert alert.annotations["evidence_value"] == "Infinity"
-    assert alert.annotations["evidence_ranks"] == "[0, 3]"
+    assert alert.annotations["evidence_value"] == "infinite"
+    assert alert.annotations["evidence_ranks"] == "0, 3"
 
 
 def test_an_info_incident_is_no_alert_until_it_worsens() -> None:
