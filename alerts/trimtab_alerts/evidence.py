@@ -9,11 +9,13 @@ from typing import Any, Final
 KEYS: Final = 64
 CHARS: Final = 1000
 _LISTED: Final = 8
+_TIMES: Final = frozenset({"time", "heard"})
+"""Unix seconds say nothing to people, and the alert tells its own times."""
 
 
 def in_words(evidence: Mapping[str, Any]) -> dict[str, str]:
     """The parts of the evidence that say something, each as text of at most `CHARS` characters."""
-    parts = list(evidence.items())[:KEYS]
+    parts = [part for part in evidence.items() if part[0] not in _TIMES][:KEYS]
     return {key: told for key, value in parts if (told := _told(value)[:CHARS])}
 
 
@@ -55,6 +57,5 @@ def _finding(finding: Mapping[str, Any]) -> str:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    # Unix seconds say nothing to people, and the alert tells its own times.
-    said = {str(name).replace("_", " "): _told(value) for name, value in values.items() if name != "time"}
+    said = {str(name).replace("_", " "): _told(value) for name, value in values.items() if name not in _TIMES}
     return ", ".join(f"{name} {told}" for name, told in said.items())

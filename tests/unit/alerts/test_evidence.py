@@ -51,7 +51,7 @@ def test_a_part_is_told_in_words(value: Any, told: str) -> None:
 
 
 def test_what_says_nothing_is_left_out_and_what_is_long_is_cut() -> None:
-    assert in_words({"none": None, "empty": [], "long": "x" * 5000}) == {"long": "x" * CHARS}
+    assert in_words({"none": None, "heard": 1.7e9, "empty": [], "long": "x" * 5000}) == {"long": "x" * CHARS}
 
 
 def test_no_annotation_of_a_real_incident_is_json() -> None:
