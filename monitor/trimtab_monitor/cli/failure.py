@@ -17,6 +17,8 @@ def failing_as(command: str) -> Iterator[None]:
     """Turn what can be expected to go wrong into a message and exit code 1 (it failed) or 2 (wrong input)."""
     try:
         yield
+    except BrokenPipeError:  # who read the output has seen enough: the command line ends quietly
+        raise
     except ValueError as error:
         _end(command, error, WRONG_INPUT)
     except (OSError, RuntimeError) as error:

@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from trimtab_monitor.cli.failure import WRONG_INPUT, failing_as
 from trimtab_monitor.cli.outputs import check_writable
+from trimtab_monitor.cli.standard_input import STANDARD_INPUT, named_as_given, readable
 from trimtab_monitor.json_out import to_json
 from trimtab_monitor.replay.columns import UnreadableRun
 from trimtab_monitor.replay.runner import Options, Replayed, replay_file
@@ -36,7 +37,10 @@ class Format(StrEnum):
 def command(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="CSV with a header, JSON Lines or array, trainer_state.json."),
+        typer.Argument(
+            metavar="FILE...",
+            help="CSV with a header, JSON Lines or array, trainer_state.json; - is standard input.",
+        ),
     ],
     format_: Annotated[
         Format, typer.Option("--format", help="For people, or one JSON object a line for each file.")
@@ -56,6 +60,8 @@ def command(
     with failing_as("replay"):
         if plot is not None and len(files) > MOST_PLOTTED:
             raise ValueError(f"--plot: {len(files)} files; give at most {MOST_PLOTTED}")
+        if files.count(STANDARD_INPUT) > 1:
+            raise ValueError("-: standard input can be read once; give - once")
         check_writable("--plot", plot)
         options = replace(_options(config), metric=metric, keep_curves=plot is not None, note=_note)
         done, all_read = _replay_all(files, options, format_)
@@ -85,7 +91,7 @@ def _replay_all(files: list[Path], options: Options, format_: Format) -> tuple[l
     for ordinal, file in enumerate(files, start=1):
         try:
             with _progress(f"{file.name} ({ordinal} of {len(files)})") as tick:
-                replayed = replay_file(file, replace(options, tick=tick))
+                replayed = _replay(file, replace(options, tick=tick))
         except UnreadableRun as error:
             _note(str(error))
             all_read = False
@@ -94,6 +100,17 @@ def _replay_all(files: list[Path], options: Options, format_: Format) -> tuple[l
         if options.keep_curves:
             kept.append(replayed)
     return kept, all_read
+
+
+def _replay(file: Path, options: Options) -> Replayed:
+    with readable(file) as path:
+        note = options.note
+        named = replace(options, note=lambda text: note(named_as_given(text, file, path)))
+        try:
+            return replace(replay_file(path, named), path=file)
+        except UnreadableRun as error:
+            error.args = (named_as_given(str(error), file, path),)
+            raise
 
 
 def _tell(replayed: Replayed, format_: Format, console: Console) -> None:

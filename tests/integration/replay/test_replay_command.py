@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import subprocess
 import sys
@@ -66,6 +67,42 @@ def test_text_is_plain_where_it_is_piped(spiky: Path, tmp_path: Path) -> None:
     assert lines[0] == f"{spiky}: 400 rows, 2 incidents"
     assert len(lines) == 3
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_standard_input_is_a_file(spiky: Path, tmp_path: Path) -> None:
+    with spiky.open() as given:
+        done = subprocess.run(
+            [*COMMAND, "-", "--format", "json"], stdin=given, capture_output=True, cwd=tmp_path, timeout=120
+        )
+    told = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, told["file"], told["rows"]) == (0, b"", "-", 400)
+    assert [each["kind"] for each in told["incidents"]] == ["loss_spike", "non_finite"]
+
+
+def test_what_is_wrong_with_standard_input_is_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "-"], input="step,loss\n1,low\n", capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("trimtab replay: standard input:2: column loss holds 'low'; ")
+    assert run("-", "-", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(spiky: Path, tmp_path: Path, format_: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*COMMAND, spiky, "--format", format_],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            timeout=120,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(spiky: Path, tmp_path: Path) -> None:
