@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.capture import NullCapture, OptimizerCapture
-from trimtab.commands import MODES, Mode
+from trimtab.capture.optimizer import NullCapture, OptimizerCapture
+from trimtab.capture.step_values import Capture
 from trimtab.guard import Guard
-from trimtab.health import count_parameters
 from trimtab.identity import Place
 from trimtab.job_settings import JobSettings
 from trimtab.plain_values import plain
-from trimtab.snapshots import NullSnapshots, Snapshots, SnapshotStore
-from trimtab.step_values import Capture
+from trimtab.rewind.commands import MODES, Mode
+from trimtab.rewind.health import count_parameters
+from trimtab.rewind.snapshots import NullSnapshots, Snapshots, SnapshotStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-RUN_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# "." and ".." would be other folders and other paths.
+RUN_PATTERN: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _RANK_VARIABLES: Final = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 _WORLD_SIZE_VARIABLES: Final = ("WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -50,7 +51,10 @@ class RunIdentity:
 def check_run_id(run: str) -> str:
     """Return the run's id, or raise ValueError with the remedy."""
     if not RUN_PATTERN.fullmatch(run):
-        raise ValueError(f"run id: {run!r}: use 1 to 128 letters, digits, dots, underscores and hyphens")
+        raise ValueError(
+            f"run id: {run!r}: use 1 to 128 letters, digits, dots, underscores and hyphens, "
+            "and not dots alone"
+        )
     return run
 
 

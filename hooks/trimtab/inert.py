@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from trimtab.boundary import Boundary, DiskCheckpoints
-from trimtab.capture import NullCapture
-from trimtab.commands import CommandDesk
+from trimtab.capture.optimizer import NullCapture
+from trimtab.capture.step_values import StepValues
 from trimtab.guard import Guard, Tally
 from trimtab.journal import Journal
-from trimtab.recorder import Recorder
-from trimtab.records import MetricSets
-from trimtab.rewind import Outcome
-from trimtab.ring import PAGE, Ring, RingWriter
-from trimtab.snapshots import NullSnapshots
-from trimtab.step_values import StepValues
+from trimtab.outbound.recorder import Recorder
+from trimtab.outbound.records import MetricSets
+from trimtab.outbound.ring import PAGE, Ring, RingWriter
+from trimtab.rewind.boundary import Boundary, DiskCheckpoints
+from trimtab.rewind.commands import CommandDesk
+from trimtab.rewind.rewind import Outcome
+from trimtab.rewind.snapshots import NullSnapshots
 from trimtab.vocabulary import NOT_MEASURED, Command
 from trimtab.watching import Parts, Watch
 

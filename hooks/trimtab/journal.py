@@ -11,11 +11,11 @@ from time import time as unix_time
 from typing import Any, Final
 
 from trimtab import wire
-from trimtab.deferred import DeferredReader, RowValues
+from trimtab.capture.deferred import DeferredReader, RowValues
+from trimtab.capture.step_values import StepValues
 from trimtab.guard import Guard, Tally
-from trimtab.packer import Event
-from trimtab.recorder import Recorder
-from trimtab.step_values import StepValues
+from trimtab.outbound.packer import Event
+from trimtab.outbound.recorder import Recorder
 from trimtab.vocabulary import INT64_MAX, INT64_MIN
 
 LOG = logging.getLogger("trimtab")

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trimtab.group_store import CompareSet, group_store
 from trimtab.identity import Place, check_run_id, new_run_id
 from trimtab.job_settings import JobSettings
+from trimtab.rewind.group_store import CompareSet, group_store
 
 LOG = logging.getLogger("trimtab")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trimtab.accord import Accord
-from trimtab.group_store import group_store
 from trimtab.identity import Place
-from trimtab.orders import Order
+from trimtab.rewind.accord import Accord
+from trimtab.rewind.group_store import group_store
+from trimtab.rewind.orders import Order
 from trimtab.vocabulary import Command
 from trimtab.watching import Watch
 

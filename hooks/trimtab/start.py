@@ -15,22 +15,22 @@ from typing import Any
 
 from trimtab import embedded, identity, lifecycle
 from trimtab.asked import Asked, Watched
-from trimtab.boundary import Boundary, DiskCheckpoints
-from trimtab.commands import CommandDesk, Mode
+from trimtab.capture.step_values import StepValues
 from trimtab.guard import Guard
-from trimtab.health import parameters_are_finite
 from trimtab.identity import Place, RunIdentity
 from trimtab.inert import inert_watch
 from trimtab.job_settings import JobSettings
 from trimtab.journal import Journal
 from trimtab.launch import Membership, join, note_attempt
 from trimtab.link import Link
-from trimtab.pipeline import Bounds, Ends, Pipeline
-from trimtab.rewind import Rewind
-from trimtab.sampler import Sampler
-from trimtab.snapshots import NullSnapshots
-from trimtab.step_values import StepValues
-from trimtab.transport import HttpTransport
+from trimtab.outbound.pipeline import Bounds, Ends, Pipeline
+from trimtab.outbound.transport import HttpTransport
+from trimtab.rewind.boundary import Boundary, DiskCheckpoints
+from trimtab.rewind.commands import CommandDesk, Mode
+from trimtab.rewind.health import parameters_are_finite
+from trimtab.rewind.rewind import Rewind
+from trimtab.rewind.snapshots import NullSnapshots
+from trimtab.sensors.sampler import Sampler
 from trimtab.vocabulary import NOT_MEASURED
 from trimtab.watching import Parts, Watch
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from trimtab import wire
-from trimtab.transport import Answer, UnreachableError
+from trimtab.outbound.transport import Answer, UnreachableError
 
 
 @dataclass(frozen=True, slots=True)

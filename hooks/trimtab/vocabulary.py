@@ -40,6 +40,9 @@ NOT_MEASURED: Final[float] = struct.unpack("<d", _NOT_MEASURED_BYTES)[0]
 NO_COUNTER: Final = -1
 """Stands for null in the int64 column of an energy counter, which is never negative."""
 
+MAX_ATTEMPT: Final = 2**31 - 1
+"""A run that began again a thousand times a second would not come to it in weeks: more is a mistake."""
+
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
@@ -50,14 +53,26 @@ DEVICE_FLOAT_COLUMNS: Final = ("power_w", "util", "mem_used_bytes", "temp_c")
 
 
 class WireError(ValueError):
-    """A batch that breaks the contract; names the field, the value given and the remedy."""
+    """A batch that breaks the contract; names the field, the value as it was given, and the remedy."""
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
-        shown = repr(value)
+        shown = _as_given(value)
         self.field = field
         self.value = shown if len(shown) <= 80 else shown[:77] + "..."
         self.remedy = remedy
         super().__init__(f"{field}: {self.value}: {remedy}")
+
+
+def _as_given(value: object) -> str:
+    """A value in the words of JSON, whatever it is; text is itself, and bytes the text in them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    try:
+        return msgspec.json.encode(value, enc_hook=repr).decode()
+    except (ValueError, TypeError, OverflowError, RecursionError, UnicodeEncodeError):
+        return repr(value)
 
 
 def is_measured(value: float) -> bool:

@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
 from trimtab import wire
-from trimtab.accord import Ballot
-from trimtab.boundary import Boundary, DiskCheckpoints
 from trimtab.guard import Guard
 from trimtab.journal import LATE_SECONDS, Journal
-from trimtab.orders import Order
+from trimtab.rewind.accord import Ballot
+from trimtab.rewind.boundary import Boundary, DiskCheckpoints
+from trimtab.rewind.orders import Order
 from trimtab.step_result import StepResult
 from trimtab.vocabulary import Command
 

@@ -31,6 +31,7 @@ from trimtab.vocabulary import (
     LOSS,
     LOSS_SCALE,
     LR,
+    MAX_ATTEMPT,
     NO_COUNTER,
     NOT_MEASURED,
     PARAM_NORM,
@@ -64,6 +65,7 @@ __all__ = [
     "LOSS",
     "LOSS_SCALE",
     "LR",
+    "MAX_ATTEMPT",
     "MSGPACK",
     "NOT_MEASURED",
     "NO_COUNTER",
@@ -191,7 +193,7 @@ def _parse(parse: Any, body: bytes) -> dict[str, Any]:
     try:
         raw = parse(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError("body", body[:40], f"the body cannot be decoded: {error}") from None
+        raise WireError("body", body[:40], f"send a batch that can be decoded: {error}") from None
     if not isinstance(raw, dict):
         raise WireError("body", raw, "send one batch, an object with rank, seq, step, time and metrics")
     return raw
@@ -282,7 +284,7 @@ def _batch(raw: dict[str, Any], columns: _Columns) -> Batch:
     return Batch(
         rank=_natural(_required(raw, "rank"), "rank"),
         seq=_natural(_required(raw, "seq"), "seq"),
-        attempt=_natural(raw.get("attempt", 0), "attempt"),
+        attempt=_attempt(raw.get("attempt", 0)),
         step=step,
         time=time,
         metrics=_metrics(raw.get("metrics"), columns, rows),
@@ -390,7 +392,7 @@ def _event(raw: object, index: int) -> dict[str, Any]:
 
 def _required(raw: Mapping[str, Any], name: str, where: str = "") -> Any:
     if name not in raw:
-        raise WireError(f"{where}.{name}" if where else name, None, "this field is required")
+        raise WireError(f"{where}.{name}" if where else name, None, "give this field: it is required")
     return raw[name]
 
 
@@ -414,6 +416,13 @@ def _natural(value: object, name: str) -> int:
     if _check_int64(value, name) < 0:
         raise WireError(name, value, "give 0 or more")
     return cast("int", value)
+
+
+def _attempt(value: object) -> int:
+    attempt = _natural(value, "attempt")
+    if attempt > MAX_ATTEMPT:
+        raise WireError("attempt", attempt, f"give how often the run began again, at most {MAX_ATTEMPT}")
+    return attempt
 
 
 def _check_int64(value: object, name: str) -> int:

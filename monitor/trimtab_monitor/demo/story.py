@@ -14,6 +14,7 @@ from trimtab_monitor.demo.text import Corpus
 from trimtab_monitor.demo.training import Course, Job, Plan, Unwatched, make_job, train
 
 Name = Literal["clean", "unwatched", "watched"]
+Rollback = Literal["off", "auto"]
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def _unwatched_run(plan: Plan, corpus: Corpus, faults: tuple[Fault, ...], tell: 
 
 
 def _watched_run(
-    name: Name, plan: Plan, corpus: Corpus, faults: tuple[Fault, ...], rollback: str, tell: Tell
+    name: Name, plan: Plan, corpus: Corpus, faults: tuple[Fault, ...], rollback: Rollback, tell: Tell
 ) -> RunOutcome:
     started = time.monotonic()
     job = make_job(plan)
@@ -100,7 +101,7 @@ def _watched_run(
     return outcome
 
 
-def _watch(name: Name, plan: Plan, job: Job, rollback: str) -> trimtab.Watch:
+def _watch(name: Name, plan: Plan, job: Job, rollback: Rollback) -> trimtab.Watch:
     return trimtab.watch(
         job.model,
         job.optimizer,

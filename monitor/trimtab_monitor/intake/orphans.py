@@ -11,8 +11,8 @@ import msgspec
 
 from trimtab import wire
 from trimtab.identity import RunIdentity
-from trimtab.recovery import NotDeliveredError, sweep
-from trimtab.spool import SpoolRecord
+from trimtab.outbound.recovery import NotDeliveredError, sweep
+from trimtab.outbound.spool import SpoolRecord
 from trimtab_monitor.api.problems import Problem
 from trimtab_monitor.entries import Registration
 from trimtab_monitor.intake.admission import Admission

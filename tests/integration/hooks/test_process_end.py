@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.client import Client
 from trimtab.guard import Tally
 from trimtab.identity import RunIdentity
-from trimtab.leftovers import Leftovers
-from trimtab.process_dir import ProcessDir, folders
-from trimtab.recovery import NotDeliveredError, sweep
-from trimtab.rejected import Rejected
-from trimtab.spool import SpoolRecord
+from trimtab.outbound.client import Client
+from trimtab.outbound.leftovers import Leftovers
+from trimtab.outbound.process_dir import ProcessDir, folders
+from trimtab.outbound.recovery import NotDeliveredError, sweep
+from trimtab.outbound.rejected import Rejected
+from trimtab.outbound.spool import SpoolRecord
 from trimtab.testing import CollectorDouble, InMemoryTransport, RecordingCollector
 
 NOWHERE = "http://127.0.0.1:9"

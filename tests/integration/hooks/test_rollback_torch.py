@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
-from trimtab import rng
-from trimtab.rewind import Rewind
-from trimtab.snapshots import SnapshotError, SnapshotStore
+from trimtab.rewind import rng
+from trimtab.rewind.rewind import Rewind
+from trimtab.rewind.snapshots import SnapshotError, SnapshotStore
 from trimtab.vocabulary import Command
 
 VOCABULARY = 16

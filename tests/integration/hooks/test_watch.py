@@ -15,9 +15,9 @@ import torch
 
 import trimtab
 from trimtab import wire
-from trimtab.recovery import sweep
+from trimtab.outbound.recovery import sweep
+from trimtab.outbound.transport import Answer
 from trimtab.testing import RecordingCollector, problem
-from trimtab.transport import Answer
 from trimtab.vocabulary import Command
 
 

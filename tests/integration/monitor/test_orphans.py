@@ -10,8 +10,8 @@ import httpx
 
 from trimtab import wire
 from trimtab.identity import this_process
-from trimtab.process_dir import ProcessDir
-from trimtab.spool import FileSpool, SpoolRecord
+from trimtab.outbound.process_dir import ProcessDir
+from trimtab.outbound.spool import FileSpool, SpoolRecord
 from trimtab_monitor.testing import RunningCollector
 
 Wait = Callable[[Callable[[], object]], None]

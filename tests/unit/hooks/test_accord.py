@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from trimtab.accord import Accord, Ballot, Patience, agree
 from trimtab.identity import Place
-from trimtab.orders import Order
+from trimtab.rewind.accord import Accord, Ballot, Patience, agree
+from trimtab.rewind.orders import Order
 from trimtab.vocabulary import Command
 
 ROLLBACK = Command(id="c1", kind="rollback", to_step=29)

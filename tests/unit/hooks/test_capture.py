@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from trimtab.capture import NullCapture, OptimizerCapture, gradient_norm
+from trimtab.capture.optimizer import NullCapture, OptimizerCapture, gradient_norm
 
 
 class ReadsOfValues(TorchDispatchMode):  # type: ignore[no-untyped-call]

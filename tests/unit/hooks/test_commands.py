@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from trimtab.commands import CommandDesk, Mode, refusal
-from trimtab.orders import Order
-from trimtab.rewind import Outcome
+from trimtab.rewind.commands import CommandDesk, Mode, refusal
+from trimtab.rewind.orders import Order
+from trimtab.rewind.rewind import Outcome
 from trimtab.vocabulary import Command
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trimtab.deferred import DeferredReader, LateCopier, RowValues, Transfer
+from trimtab.capture.deferred import DeferredReader, LateCopier, RowValues, Transfer
 
 
 class Arrival:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.backoff import LONGEST_SECONDS, wait_seconds
-from trimtab.delivery import (
+from trimtab.outbound.backoff import LONGEST_SECONDS, wait_seconds
+from trimtab.outbound.delivery import (
     Accepted,
     Later,
     Never,
@@ -19,8 +19,8 @@ from trimtab.delivery import (
     judge_batch,
     judge_registration,
 )
+from trimtab.outbound.transport import Answer, retry_after
 from trimtab.testing import problem
-from trimtab.transport import Answer, retry_after
 
 ROLLBACK = {"id": "c1", "kind": "rollback", "attempt": 2, "to_step": 40, "lr_factor": 0.5, "state": "pending"}
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from trimtab import wire
-from trimtab.batches import SPOOL_FULL, Batches
-from trimtab.drainer import Drainer, NoSampler, Pace, Sampler, Sources
 from trimtab.guard import Guard, Tally
-from trimtab.recorder import Recorder
-from trimtab.records import MetricSets
-from trimtab.ring import PAGE, Ring, RingWriter, Slot
-from trimtab.spool import MemorySpool
+from trimtab.outbound.batches import SPOOL_FULL, Batches
+from trimtab.outbound.drainer import Drainer, NoSampler, Pace, Sampler, Sources
+from trimtab.outbound.recorder import Recorder
+from trimtab.outbound.records import MetricSets
+from trimtab.outbound.ring import PAGE, Ring, RingWriter, Slot
+from trimtab.outbound.spool import MemorySpool
 
 SLOW = Pace(quiet=600.0, heartbeat=600.0)
 

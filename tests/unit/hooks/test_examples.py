@@ -7,7 +7,14 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ["accord", "backoff", "commands", "plain_values", "sampler", "urgency"]
+MODULES = [
+    "rewind.accord",
+    "outbound.backoff",
+    "rewind.commands",
+    "plain_values",
+    "sensors.sampler",
+    "outbound.urgency",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -36,6 +36,17 @@ def test_a_run_id_says_the_project_and_the_moment() -> None:
     assert re.fullmatch(r"my-run-\d{8}-\d{6}-[0-9a-f]{4}", new_run_id("my run!", 1e9))
 
 
+@pytest.mark.parametrize("run", ["", ".", "..", "a/b", "a\n", "x" * 129])
+def test_what_is_no_run_id(run: str) -> None:
+    with pytest.raises(ValueError, match="run id: "):
+        identity.check_run_id(run)
+
+
+@pytest.mark.parametrize("run", ["a", "...", ".a", "..a", "-", "x" * 128])
+def test_what_is_a_run_id(run: str) -> None:
+    assert identity.check_run_id(run) == run
+
+
 @pytest.mark.parametrize("project", ["", "///", "日本", "x" * 500])
 def test_any_project_gives_a_run_id_that_the_collector_takes(project: str) -> None:
     assert identity.RUN_PATTERN.fullmatch(new_run_id(project, 1e9))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from trimtab import learning_rate
+from trimtab.rewind import learning_rate
 
 
 def optimizer_of(lr: float | torch.Tensor = 0.4) -> torch.optim.Optimizer:

@@ -10,7 +10,17 @@ import pytest
 
 @pytest.mark.parametrize(
     "module",
-    ["capture", "deferred", "snapshots", "rewind", "rng", "learning_rate", "sampler", "sensors", "readings"],
+    [
+        "capture.optimizer",
+        "capture.deferred",
+        "rewind.snapshots",
+        "rewind.rewind",
+        "rewind.rng",
+        "rewind.learning_rate",
+        "sensors.sampler",
+        "sensors",
+        "sensors.readings",
+    ],
 )
 def test_a_module_of_the_job_is_light(module: str) -> None:
     code = f"import sys, trimtab.{module}; print(sorted({{'torch', 'numpy', 'pynvml'}} & set(sys.modules)))"

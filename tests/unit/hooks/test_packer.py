@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from trimtab import wire
 from trimtab.guard import Tally
-from trimtab.packer import MAX_ROWS, Part, parts
-from trimtab.recorder import TOO_MANY_SETS, Recorder
-from trimtab.records import MAX_SETS, STANDARD_NAMES, MetricSets
-from trimtab.ring import Ring, RingReader, RingWriter
+from trimtab.outbound.packer import MAX_ROWS, Part, parts
+from trimtab.outbound.recorder import TOO_MANY_SETS, Recorder
+from trimtab.outbound.records import MAX_SETS, STANDARD_NAMES, MetricSets
+from trimtab.outbound.ring import Ring, RingReader, RingWriter
 
 MIB = 2**20
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.identity import RunIdentity
-from trimtab.process_dir import ProcessDir, folders, read_meta
+from trimtab.outbound.process_dir import ProcessDir, folders, read_meta
 
 IDENTITY = RunIdentity("run", 1, 2, 3, "host", "boot", {"project": "p", "config": {"lr": 0.1}}, "http://c")
 

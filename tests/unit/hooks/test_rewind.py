@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from trimtab.rewind import Outcome, Rewind, choose
-from trimtab.snapshots import Snapshot, SnapshotError
+from trimtab.rewind.rewind import Outcome, Rewind, choose
+from trimtab.rewind.snapshots import Snapshot, SnapshotError
 from trimtab.vocabulary import Command
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.ring import (
+from trimtab.outbound.ring import (
     FRAME_BYTES,
     FULL,
     PAGE,

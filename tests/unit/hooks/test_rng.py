@@ -7,7 +7,7 @@ import random
 import numpy as np
 import torch
 
-from trimtab import rng
+from trimtab.rewind import rng
 
 
 def draws() -> tuple[float, float, float]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.host_lock import HostLock
-from trimtab.readings import Readings
-from trimtab.sampler import Sampler, next_due
 from trimtab.sensors import DeviceInfo, Reading, SensorError
+from trimtab.sensors.host_lock import HostLock
+from trimtab.sensors.readings import Readings
+from trimtab.sensors.sampler import Sampler, next_due
 from trimtab.vocabulary import NO_COUNTER, Device, is_measured
 
 GPU = DeviceInfo("GPU-a", "gpu", "a board", "counter", 1e-3, None)
@@ -195,7 +195,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     code = textwrap.dedent(
         f"""
         import time, pathlib
-        from trimtab.host_lock import HostLock
+        from trimtab.sensors.host_lock import HostLock
         assert HostLock(pathlib.Path({str(path)!r})).take()
         print("held", flush=True)
         time.sleep(600)

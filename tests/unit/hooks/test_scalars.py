@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from trimtab.scalars import NotANumberError, as_float, is_on_device
+from trimtab.capture.scalars import NotANumberError, as_float, is_on_device
 
 
 @pytest.mark.parametrize(

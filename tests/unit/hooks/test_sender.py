@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from trimtab import wire
-from trimtab.client import Client
 from trimtab.guard import Guard
 from trimtab.identity import RunIdentity
-from trimtab.sender import Outlets, Sender
-from trimtab.spool import MemorySpool, SpoolRecord
+from trimtab.outbound.client import Client
+from trimtab.outbound.sender import Outlets, Sender
+from trimtab.outbound.spool import MemorySpool, SpoolRecord
+from trimtab.outbound.transport import Answer
 from trimtab.testing import CollectorDouble, InMemoryTransport, Reply, problem
-from trimtab.transport import Answer
 from trimtab.vocabulary import Command
 
 IDENTITY = RunIdentity("run", 0, 0, 1, "host", "boot", {"project": "p"})

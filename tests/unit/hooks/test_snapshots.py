@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from trimtab import host_copy, host_memory
-from trimtab.snapshots import NullSnapshots, SnapshotError, SnapshotStore
+from trimtab.rewind import host_copy, host_memory
+from trimtab.rewind.snapshots import NullSnapshots, SnapshotError, SnapshotStore
 
 
 class Clock:

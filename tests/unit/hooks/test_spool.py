@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.spool import FileSpool, MemorySpool, Spool, SpoolRecord
-from trimtab.steady_spool import DISK_AGAIN_SECONDS, SteadySpool
+from trimtab.outbound.spool import FileSpool, MemorySpool, Spool, SpoolRecord
+from trimtab.outbound.steady_spool import DISK_AGAIN_SECONDS, SteadySpool
 
 CAPACITY = 2**20
 

@@ -62,7 +62,7 @@ def batches(draw: st.DrawFn) -> wire.Batch:
     return wire.Batch(
         rank=draw(NATURAL),
         seq=draw(NATURAL),
-        attempt=draw(NATURAL),
+        attempt=draw(st.integers(0, wire.MAX_ATTEMPT)),
         step=draw(columns(INT64, rows, "q")),
         time=draw(columns(TIMES, rows, "d")),
         metrics=draw(st.dictionaries(NAMES, columns(VALUES, rows, "d"), max_size=4)),
@@ -182,6 +182,7 @@ def device(**changes: object) -> dict[str, Any]:
         (plain(rank=True), "rank"),
         (plain(seq=1.5), "seq"),
         (plain(attempt="x"), "attempt"),
+        (plain(attempt=2**31), "attempt"),
         (plain(step=[1, 2**63]), "step[1]"),
         (plain(step=[1, None]), "step[1]"),
         (plain(step=7), "step"),
@@ -213,6 +214,29 @@ def test_malformed_input_names_the_field(body: object, field: str) -> None:
         wire.decode(msgspec.json.encode(body), wire.JSON)
     assert caught.value.field == field
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x", "x"),
+        (None, "null"),
+        (True, "true"),
+        ([1, "a"], '[1,"a"]'),
+        ({"a": None}, '{"a":null}'),
+        (2.5, "2.5"),
+    ],
+)
+def test_a_value_is_shown_as_it_was_given(value: object, shown: str) -> None:
+    with pytest.raises(wire.WireError) as caught:
+        wire.decode(msgspec.json.encode(plain(rank=value)), wire.JSON)
+    assert caught.value.value == shown
+
+
+def test_a_body_is_shown_as_text() -> None:
+    with pytest.raises(wire.WireError) as caught:
+        wire.decode(b'{"rank": ', wire.JSON)
+    assert (caught.value.field, caught.value.value) == ("body", '{"rank": ')
 
 
 @pytest.mark.parametrize("missing", ["rank", "seq", "step", "time"])

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trimtab import host_copy, rng
-from trimtab.one_or_many import as_list
+from trimtab.capture.one_or_many import as_list
+from trimtab.rewind import host_copy, rng
 
 State = dict[str, Any]
 

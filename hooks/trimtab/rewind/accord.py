@@ -24,10 +24,10 @@ from typing import Final, Protocol
 
 import msgspec
 
-from trimtab.group_store import GroupStore
 from trimtab.identity import Place
-from trimtab.orders import Order
-from trimtab.rewind import choose
+from trimtab.rewind.group_store import GroupStore
+from trimtab.rewind.orders import Order
+from trimtab.rewind.rewind import choose
 from trimtab.vocabulary import Command
 
 _ABORT: Final = "abort"

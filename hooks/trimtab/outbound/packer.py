@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from trimtab.records import EVENT_KIND, events_in, row_width, rows_in
-from trimtab.ring import Stretch, attempt_of, kind_of
+from trimtab.outbound.records import EVENT_KIND, events_in, row_width, rows_in
+from trimtab.outbound.ring import Stretch, attempt_of, kind_of
 from trimtab.vocabulary import NOT_MEASURED, Batch, Device
 
 MAX_ROWS: Final = 16384

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from trimtab import wire
 from trimtab.identity import RunIdentity
-from trimtab.packer import Part, parts
-from trimtab.process_dir import RING
-from trimtab.ring import RING_FULL, Ring, RingError, RingReader, Slot
-from trimtab.spool import FileSpool, SpoolRecord
+from trimtab.outbound.packer import Part, parts
+from trimtab.outbound.process_dir import RING
+from trimtab.outbound.ring import RING_FULL, Ring, RingError, RingReader, Slot
+from trimtab.outbound.spool import FileSpool, SpoolRecord
 
 LOG = logging.getLogger("trimtab")
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from trimtab import wire
 from trimtab.guard import Tally
-from trimtab.packer import Event, Part, parts
-from trimtab.ring import Ring, RingReader, Slot
-from trimtab.spool import Spool, SpoolRecord
+from trimtab.outbound.packer import Event, Part, parts
+from trimtab.outbound.ring import Ring, RingReader, Slot
+from trimtab.outbound.spool import Spool, SpoolRecord
 
 SPOOL_FULL: Final = "the spool is full: the collector has been away for too long"
 UNNAMED: Final = "the names of its metrics were never written down"

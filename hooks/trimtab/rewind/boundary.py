@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 
 from trimtab import wire
-from trimtab.commands import STOP, CommandDesk
 from trimtab.guard import Guard
 from trimtab.journal import Journal
-from trimtab.orders import Order
-from trimtab.snapshots import SnapshotError, Snapshots
+from trimtab.rewind.commands import STOP, CommandDesk
+from trimtab.rewind.orders import Order
+from trimtab.rewind.snapshots import SnapshotError, Snapshots
 
 LOG = logging.getLogger("trimtab")
 

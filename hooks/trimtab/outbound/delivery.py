@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from trimtab.transport import Answer
+from trimtab.outbound.transport import Answer
 from trimtab.vocabulary import Command
 
 _NEVER: Final = frozenset((400, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431))

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from trimtab.delivery import (
+from trimtab.identity import RunIdentity
+from trimtab.outbound.delivery import (
     Accepted,
     Later,
     Never,
@@ -16,9 +17,8 @@ from trimtab.delivery import (
     judge_batch,
     judge_registration,
 )
-from trimtab.identity import RunIdentity
-from trimtab.spool import SpoolRecord
-from trimtab.transport import Transport, UnreachableError
+from trimtab.outbound.spool import SpoolRecord
+from trimtab.outbound.transport import Transport, UnreachableError
 from trimtab.wire import JSON, MSGPACK
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from trimtab.client import Client
-from trimtab.delivery import Accepted, Later, Never, UnknownRun
 from trimtab.identity import RunIdentity
-from trimtab.recovery import NotDeliveredError, Recovered, sweep
-from trimtab.rejected import Rejected
-from trimtab.spool import SpoolRecord
+from trimtab.outbound.client import Client
+from trimtab.outbound.delivery import Accepted, Later, Never, UnknownRun
+from trimtab.outbound.recovery import NotDeliveredError, Recovered, sweep
+from trimtab.outbound.rejected import Rejected
+from trimtab.outbound.spool import SpoolRecord
 
 
 class Leftovers:

@@ -16,11 +16,11 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from trimtab import wire
-from trimtab.batches import Batches
 from trimtab.guard import Guard, Tally
-from trimtab.packer import Event, Part
-from trimtab.ring import RING_FULL
-from trimtab.urgency import RecentLimit
+from trimtab.outbound.batches import Batches
+from trimtab.outbound.packer import Event, Part
+from trimtab.outbound.ring import RING_FULL
+from trimtab.outbound.urgency import RecentLimit
 
 
 class Sampler(Protocol):

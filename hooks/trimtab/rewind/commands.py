@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, Protocol
 
-from trimtab.orders import Order
-from trimtab.rewind import Outcome
+from trimtab.rewind.orders import Order
+from trimtab.rewind.rewind import Outcome
 from trimtab.vocabulary import Command
 
 Mode = Literal["off", "advise", "auto"]

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from trimtab.capture.scalars import NotANumberError, as_float, is_on_device
 from trimtab.guard import Tally
-from trimtab.records import STANDARD_NAMES
-from trimtab.scalars import NotANumberError, as_float, is_on_device
+from trimtab.outbound.records import STANDARD_NAMES
 from trimtab.vocabulary import GRAD_NORM, LOSS, LOSS_SCALE, LR, NOT_MEASURED, STEP_SECONDS, TOKENS
 
 LOG = logging.getLogger("trimtab")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from trimtab import scalars
+from trimtab.capture import scalars
 from trimtab.vocabulary import NOT_MEASURED
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.one_or_many import as_list
+from trimtab.capture.one_or_many import as_list
 
 
 def parameters_are_finite(model: Any) -> bool:
@@ -12,7 +12,7 @@ def parameters_are_finite(model: Any) -> bool:
 
     `model` is a module or a list of them. Of a sharded parameter the local shard is looked at: no collective.
     """
-    from trimtab import host_copy
+    from trimtab.rewind import host_copy
 
     return all(
         host_copy.all_finite(_local(parameter.detach()))

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trimtab.guard import Tally
-from trimtab.records import EVENT_KIND, STANDARD_NAMES, MetricSets, RowLayout, event_payload
-from trimtab.ring import FRAME_BYTES, MAX_ATTEMPT, REENTERED, RingWriter, word_of
+from trimtab.outbound.records import EVENT_KIND, STANDARD_NAMES, MetricSets, RowLayout, event_payload
+from trimtab.outbound.ring import FRAME_BYTES, MAX_ATTEMPT, REENTERED, RingWriter, word_of
 from trimtab.vocabulary import GRAD_NORM, LOSS, NOT_MEASURED, is_measured
 
 LOG = logging.getLogger("trimtab")

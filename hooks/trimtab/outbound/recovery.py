@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.identity import RunIdentity, host_name
-from trimtab.process_dir import REJECTED, ProcessDir, folders, read_meta
-from trimtab.remains import unspooled
-from trimtab.spool import FileSpool, SpoolRecord
+from trimtab.outbound.process_dir import REJECTED, ProcessDir, folders, read_meta
+from trimtab.outbound.remains import unspooled
+from trimtab.outbound.spool import FileSpool, SpoolRecord
 
 LOG = logging.getLogger("trimtab")
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from trimtab.ring import FRAME_BYTES, Stretch
+from trimtab.outbound.ring import FRAME_BYTES, Stretch
 from trimtab.vocabulary import GRAD_NORM, LOSS, LR, STEP_SECONDS, TOKENS
 
 EVENT_KIND: Final = 1

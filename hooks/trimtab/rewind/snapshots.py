@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from trimtab import host_memory, learning_rate
+from trimtab.rewind import host_memory, learning_rate
 
 if TYPE_CHECKING:
-    from trimtab.training_state import State
+    from trimtab.rewind.training_state import State
 
 LOG = logging.getLogger("trimtab")
 
@@ -125,7 +125,7 @@ class SnapshotStore:
         clock: Callable[[], float] = time.perf_counter,
         available_bytes: Callable[[], int] = host_memory.available_bytes,
     ) -> None:
-        from trimtab.training_state import TrainingState  # brings torch, which the job has by now
+        from trimtab.rewind.training_state import TrainingState  # brings torch, which the job has by now
 
         if model is None and optimizer is None:
             raise ValueError("rollback: model and optimizer are None: pass at least one to trimtab.watch")
@@ -209,7 +209,7 @@ class SnapshotStore:
         self._last = (None, 0.0)
 
     def _take(self, step: int, start: float) -> _Held:
-        from trimtab import host_copy, training_state
+        from trimtab.rewind import host_copy, training_state
 
         state = self._copy_of_now()
         self._taken += 1
@@ -218,7 +218,7 @@ class SnapshotStore:
         return _Held(Snapshot(f"memory-{step}-{self._taken}", step, healthy, seconds, size), state)
 
     def _copy_of_now(self) -> State:
-        from trimtab import host_copy
+        from trimtab.rewind import host_copy
 
         copied: State = host_copy.to_host(self._live.read(), self._spare.pop() if self._spare else None)
         return copied
@@ -252,7 +252,7 @@ class SnapshotStore:
 
     def _make_room(self) -> None:
         """Keep fewer snapshots where the memory is short; one more than is kept has to fit."""
-        from trimtab import host_copy
+        from trimtab.rewind import host_copy
 
         if self._live.sharded():
             self._give_up(

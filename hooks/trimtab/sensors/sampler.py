@@ -19,10 +19,10 @@ from typing import Final
 
 from trimtab import identity
 from trimtab.guard import Guard
-from trimtab.host_lock import HostLock
-from trimtab.readings import Readings
 from trimtab.sensors import Sensor, SensorError, find_sensors
+from trimtab.sensors.host_lock import HostLock
 from trimtab.sensors.reading import TellOnce
+from trimtab.sensors.readings import Readings
 from trimtab.vocabulary import Device
 
 PERIOD_S: Final = 1.0

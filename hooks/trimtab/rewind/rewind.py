@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.snapshots import SnapshotError, Snapshots
+from trimtab.rewind.snapshots import SnapshotError, Snapshots
 from trimtab.vocabulary import Command
 
 LOG = logging.getLogger("trimtab")

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from trimtab.backoff import wait_seconds
-from trimtab.client import Client
-from trimtab.delivery import Accepted, Later, Never, Registered, UnknownRun
 from trimtab.guard import Guard
 from trimtab.identity import RunIdentity
-from trimtab.spool import Spool, SpoolRecord
+from trimtab.outbound.backoff import wait_seconds
+from trimtab.outbound.client import Client
+from trimtab.outbound.delivery import Accepted, Later, Never, Registered, UnknownRun
+from trimtab.outbound.spool import Spool, SpoolRecord
 from trimtab.vocabulary import Command
 
 LOG = logging.getLogger("trimtab")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from trimtab.spool import MemorySpool, Spool, SpoolRecord
+from trimtab.outbound.spool import MemorySpool, Spool, SpoolRecord
 
 DISK_AGAIN_SECONDS: Final = 30.0
 

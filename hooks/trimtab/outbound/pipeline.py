@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trimtab.batches import Batches
-from trimtab.client import Client
-from trimtab.drainer import Drainer, Sampler, Sources
 from trimtab.guard import Guard, Tally
 from trimtab.identity import RunIdentity
-from trimtab.leftovers import Leftovers
-from trimtab.packer import Event
-from trimtab.process_dir import ProcessDir
-from trimtab.recorder import Recorder
-from trimtab.records import MetricSets
-from trimtab.rejected import Rejected
-from trimtab.ring import Ring, RingWriter, Slot
-from trimtab.sender import Outlets, Sender
-from trimtab.spool import FileSpool, MemorySpool
-from trimtab.steady_spool import SteadySpool
-from trimtab.transport import HttpTransport, Transport
+from trimtab.outbound.batches import Batches
+from trimtab.outbound.client import Client
+from trimtab.outbound.drainer import Drainer, Sampler, Sources
+from trimtab.outbound.leftovers import Leftovers
+from trimtab.outbound.packer import Event
+from trimtab.outbound.process_dir import ProcessDir
+from trimtab.outbound.recorder import Recorder
+from trimtab.outbound.records import MetricSets
+from trimtab.outbound.rejected import Rejected
+from trimtab.outbound.ring import Ring, RingWriter, Slot
+from trimtab.outbound.sender import Outlets, Sender
+from trimtab.outbound.spool import FileSpool, MemorySpool
+from trimtab.outbound.steady_spool import SteadySpool
+from trimtab.outbound.transport import HttpTransport, Transport
 from trimtab.vocabulary import Command
 
 LOG = logging.getLogger("trimtab")

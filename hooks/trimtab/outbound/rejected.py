@@ -8,8 +8,8 @@ from typing import Final
 
 from trimtab.guard import Tally
 from trimtab.identity import RunIdentity
-from trimtab.process_dir import REJECTED
-from trimtab.spool import SpoolRecord
+from trimtab.outbound.process_dir import REJECTED
+from trimtab.outbound.spool import SpoolRecord
 
 LOG = logging.getLogger("trimtab")
 

@@ -20,7 +20,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.one_or_many import as_list
+from trimtab.capture.one_or_many import as_list
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,0 +1,1 @@
+"""Snapshots of the training state, and the commands that go back to them."""
