@@ -54,7 +54,17 @@ def _energy(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _collector(environ: Mapping[str, str]) -> dict[str, Any]:
     named = environ.get("TRIMTAB_URL") or None
-    alive = collector_url(named, None, environ)
+    try:
+        alive = collector_url(named, None, environ)
+    except ValueError as error:
+        remedy = "correct TRIMTAB_URL, or unset it"
+        return {
+            "url": named,
+            "reachable": False,
+            "detail": "is no address",
+            "problem": str(error),
+            "remedy": remedy,
+        }
     if alive is None:
         told = "none runs here: the first watched job starts its own"
         return {"url": None, "reachable": False, "detail": told, "problem": None, "remedy": None}

@@ -9,6 +9,8 @@ from typing import Final
 
 import urllib3
 
+from trimtab.job_settings import check_url
+
 DEFAULT_FOLDER: Final = ".trimtab"
 COLLECTOR_FILE: Final = "collector.json"
 _PATIENCE_S: Final = 2.0
@@ -23,10 +25,13 @@ def collector_url(url: str | None, folder: Path | None, environ: Mapping[str, st
     """The collector to ask: the one that is named, else one that runs in the folder.
 
     A folder that is given goes before TRIMTAB_URL.
+
+    Raises:
+        ValueError: what is named is no collector's address.
     """
     named = url or (None if folder else environ.get("TRIMTAB_URL"))
     if named:
-        return named
+        return check_url(named)
     embedded = _embedded_url(data_folder(folder, environ))
     return embedded if embedded and is_alive(embedded) else None
 

@@ -13,6 +13,7 @@ from trimtab_monitor.ledger.pricing import repriced
 from trimtab_monitor.report.build import RunView
 
 _MOST_RUNS = 10_000
+_NOT_OURS = "no collector of Trimtab's answers there; check --url, or TRIMTAB_URL"
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
 
 
@@ -31,7 +32,10 @@ class HttpSource:
 
     def runs(self) -> list[str]:
         """See Source."""
-        return [run["run"] for run in self._get(f"/v1/runs?limit={_MOST_RUNS}")]
+        told = self._get(f"/v1/runs?limit={_MOST_RUNS}")
+        if not isinstance(told, list) or not all(isinstance(run, dict) and "run" in run for run in told):
+            raise OSError(f"{self._url}/v1/runs: {_NOT_OURS}")
+        return [run["run"] for run in told]
 
     def view(self, run: str) -> RunView:
         """See Source."""
@@ -53,15 +57,16 @@ class HttpSource:
     def _get(self, path: str) -> Any:
         try:
             answer = self._pool.request("GET", self._url + path)
-            if answer.status != 200:
-                raise OSError(f"{self._url}{path} answered {answer.status}: {_said(answer.data)}")
-            return json.loads(answer.data)
         except urllib3.exceptions.HTTPError as error:
             raise OSError(
                 f"{self.where} cannot be reached ({_why(error)}): start it, or give --url or --dir"
             ) from None
-        except json.JSONDecodeError:
-            raise OSError(f"{self._url}{path} is no collector's: it answered no JSON; check --url") from None
+        if answer.status != 200:
+            raise OSError(f"{self._url}{path} answered {answer.status}{_said(answer)}")
+        try:
+            return json.loads(answer.data)
+        except ValueError:
+            raise OSError(f"{self._url}{path}: {_NOT_OURS}") from None
 
 
 def _why(error: urllib3.exceptions.HTTPError) -> str:
@@ -69,5 +74,13 @@ def _why(error: urllib3.exceptions.HTTPError) -> str:
     return str(reason).rpartition(": ")[2]
 
 
-def _said(body: bytes) -> str:
-    return body[:200].decode(errors="replace")
+def _said(answer: urllib3.BaseHTTPResponse) -> str:
+    """What a collector says of its refusal; who does not speak as one is none."""
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return f": {_NOT_OURS}"
+    try:
+        problem = json.loads(answer.data)
+    except ValueError:
+        return ""
+    told = problem.get("detail") or problem.get("title") if isinstance(problem, dict) else None
+    return f": {told}" if told else ""

@@ -19,7 +19,7 @@ def open_source(
     """Open what knows the runs.
 
     Raises:
-        ValueError: there is nothing to read.
+        ValueError: there is nothing to read, or what is named is no address.
     """
     named = collector_url(url, folder, environ)
     if named:

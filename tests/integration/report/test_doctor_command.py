@@ -65,6 +65,13 @@ def test_a_collector_that_does_not_answer_is_told_with_the_remedy(
     assert any("trimtab serve" in remedy for remedy in told["remedies"])
 
 
+def test_an_address_that_is_none_is_told_with_the_remedy(trimtab: Trimtab) -> None:
+    told = facts(trimtab("--format", "json", TRIMTAB_URL="ftp://x"))
+    assert not told["collector"]["reachable"]
+    assert "'ftp://x': give the collector's address" in told["collector"]["problem"]
+    assert "correct TRIMTAB_URL, or unset it" in told["remedies"]
+
+
 def test_a_wrong_setting_is_told_with_the_rest_and_fails(trimtab: Trimtab) -> None:
     result = trimtab("--format", "json", TRIMTAB_ENERGY__PLACE="Atlantis")
     assert result.exit_code == 2

@@ -9,6 +9,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,64 @@ def test_a_wrong_value_is_told_under_the_flag_that_was_given(trimtab: Trimtab, f
     assert result.exit_code == 2
     assert result.stderr.startswith(f"trimtab report: {flag}: energy.")
     assert " -1.0: " in result.stderr
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "collector:8787", "http://"])
+def test_a_url_that_is_none_is_told(trimtab: Trimtab, url: str) -> None:
+    result = trimtab("last", TRIMTAB_URL=url)
+    assert result.exit_code == 2
+    assert f"{url!r}: give the collector's address" in result.stderr
+
+
+@contextmanager
+def somebody_else(status: int, media_type: str, body: bytes) -> Iterator[str]:
+    """A server that is no collector; it answers everything with this."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as http.server names it
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "media_type", "body"),
+    [
+        (404, "text/html", b"<html>\n<body>Not here</body>\n</html>"),
+        (404, "application/json", b'{"error": "not here"}'),
+        (200, "text/html", b"<html>\n<body>Welcome</body>\n</html>"),
+        (200, "application/json", b'{"runs": []}'),
+        (200, "application/json", b"[1, 2]"),
+        (200, "application/octet-stream", b"\xff\xfe\xfd"),
+    ],
+)
+def test_who_is_no_collector_is_told_in_one_line(
+    trimtab: Trimtab, status: int, media_type: str, body: bytes
+) -> None:
+    with somebody_else(status, media_type, body) as url:
+        result = trimtab("last", "--url", url)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "no collector of Trimtab's answers there; check --url, or TRIMTAB_URL" in result.stderr
+
+
+def test_what_a_collector_says_of_its_refusal_is_passed_on(trimtab: Trimtab) -> None:
+    body = b'{"title": "Unavailable", "status": 503, "detail": "the store cannot be read now"}'
+    with somebody_else(503, "application/problem+json", body) as url:
+        result = trimtab("last", "--url", url)
+    assert result.exit_code == 1
+    assert result.stderr.endswith("answered 503: the store cannot be read now\n")
