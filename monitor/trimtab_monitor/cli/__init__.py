@@ -13,9 +13,10 @@ def main() -> None:
     """Run the `trimtab` command."""
     try:
         from trimtab_monitor.cli.root import app
+
+        app()
     except ModuleNotFoundError as error:
         sys.exit(_missing(error))
-    app()
 
 
 def _missing(error: ModuleNotFoundError) -> int:
