@@ -65,9 +65,19 @@ class Problem(HTTPException):
 def _shown(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else _as_text(value)
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
+
+
+def _as_text(value: object) -> str:
+    """A value in the words of JSON."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    try:
+        return to_json(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return repr(value)
 
 
 def unknown_run(run: str) -> Problem:
@@ -81,6 +91,12 @@ def unknown_run(run: str) -> Problem:
         value=run,
         remedy="Register it with POST /v1/runs, or look its id up in GET /v1/runs.",
     )
+
+
+def invalid(field: str, value: object, why: str, remedy: str) -> Problem:
+    """A request that does not hold what it must."""
+    title = "Invalid request"
+    return Problem(422, "invalid-request", title, f"{field}: {why}", field=field, value=value, remedy=remedy)
 
 
 def malformed(error: WireError) -> Problem:
@@ -169,19 +185,10 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
+    from trimtab_monitor.api.validation import invalid_request
+
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    message = first["msg"].removeprefix("Value error, ")
-    return Problem(
-        422,
-        "invalid-request",
-        "Invalid request",
-        f"{field}: {message}",
-        field=field,
-        value=first.get("input"),
-        remedy=message[:1].upper() + message[1:] + ".",
-    ).response()
+    return invalid_request(error).response()
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:

@@ -8,10 +8,10 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from trimtab.identity import RUN_PATTERN, new_run_id
+from trimtab.identity import check_run_id, new_run_id
 from trimtab.wire import INT64_MAX, INT64_MIN
 from trimtab_monitor.api.parts import Parts
-from trimtab_monitor.api.problems import Problem
+from trimtab_monitor.api.problems import invalid
 from trimtab_monitor.entries import Registration, TrainingPhase
 from trimtab_monitor.folding.run_state import unpack
 from trimtab_monitor.json_out import JsonResponse
@@ -21,7 +21,7 @@ from trimtab_monitor.series.reader import Attempt
 router: Final = APIRouter(prefix="/v1/runs", tags=["runs"], default_response_class=JsonResponse)
 
 MAX_WORLD_SIZE: Final = 1_000_000
-MAX_POINTS: Final = 100_000
+MAX_POINTS: Final = 1_000_000
 Step = Annotated[int, Query(ge=INT64_MIN, le=INT64_MAX)]
 
 
@@ -31,7 +31,8 @@ class RegistrationBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     run: str | None = Field(
-        default=None, pattern=f"^{RUN_PATTERN.pattern}$", description="Its id; none: one is made."
+        default=None,
+        description="Its id: letters, digits, dots, underscores and hyphens; none: one is made.",
     )
     project: str = Field(min_length=1, max_length=200, description="What it belongs to.")
     name: str | None = Field(default=None, max_length=200, description="Its name for people.")
@@ -47,6 +48,11 @@ class RegistrationBody(BaseModel):
     )
     phase: TrainingPhase | None = Field(default=None, description="What kind of training it is.")
     config: dict[str, Any] = Field(default={}, description="Whatever else is to be kept with it.")
+
+    @field_validator("run")
+    @classmethod
+    def _is_an_id(cls, value: str | None) -> str | None:
+        return None if value is None else check_run_id(value)
 
     @field_validator("project", "name", "config")
     @classmethod
@@ -89,7 +95,7 @@ def series(
     metric: Annotated[str, Query(min_length=1)],
     from_step: Step | None = None,
     to_step: Step | None = None,
-    points: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 1000,
+    points: Annotated[int, Query(ge=1)] = 1000,
     attempt: str = "newest",
     rank: Annotated[int | None, Query(ge=0, le=INT64_MAX)] = None,
 ) -> JsonResponse:
@@ -107,7 +113,7 @@ def series(
         attempt=_attempt(attempt),
         from_step=from_step,
         to_step=to_step,
-        points=points,
+        points=min(points, MAX_POINTS),
     )
     return JsonResponse(told)
 
@@ -119,16 +125,7 @@ def _attempt(text: str) -> Attempt:
         return "newest"
     if text.isdecimal() and int(text) <= INT64_MAX:
         return int(text)
-    remedy = "Give newest, all, or the number of an attempt."
-    raise Problem(
-        422,
-        "invalid-request",
-        "Invalid request",
-        f"attempt: {text!r}",
-        field="attempt",
-        value=text,
-        remedy=remedy,
-    )
+    raise invalid("attempt", text, "it names no attempt", "Give newest, all, or the number of an attempt.")
 
 
 @router.get("/{run}/incidents")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.wire import INT64_MAX
 from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
@@ -32,6 +33,7 @@ def _lose(state: RunState, to_step: int, left_at: float | None) -> None:
     began_at = state.timeline.time_at(to_step)
     if steps <= 0 or began_at is None or left_at is None:
         return
+    steps = min(steps, INT64_MAX - state.ledger.lost_steps)  # no sender can make it more than can be kept
     state.ledger.lose(began_at, left_at, steps, max(0.0, left_at - began_at))
 
 

@@ -17,7 +17,8 @@ from trimtab import wire
 
 PROCESS_DIED: Final = "process_died"
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-Attempt = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Attempt = Annotated[int, msgspec.Meta(ge=0, le=wire.MAX_ATTEMPT)]
+Step = Annotated[int, msgspec.Meta(ge=wire.INT64_MIN, le=wire.INT64_MAX)]
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +72,7 @@ class CommandApplied(_Event, frozen=True, kw_only=True):
 
     command: str
     outcome: Literal["applied", "refused"] = "applied"
-    to_step: int | None = None
+    to_step: Step | None = None
     from_step: int | None = None
     new_attempt: Attempt | None = None
     detail: str | None = None

@@ -123,7 +123,7 @@ class TestRefused:
     def test_a_wrong_field_is_named_with_value_and_remedy(self, http: httpx.Client, run: str) -> None:
         body = {"rank": 0, "seq": 0, "step": [1, 2], "time": [1.0, 2.0], "metrics": {"loss": [1.0]}}
         problem = http.post(f"/v1/runs/{run}/batches", json=body).json()
-        assert (problem["field"], problem["value"]) == ("metrics.loss", "'1 rows'")
+        assert (problem["field"], problem["value"]) == ("metrics.loss", "1 rows")
         assert problem["remedy"] == "give 2 rows, one for each row of the batch"
 
     def test_an_event_that_cannot_be_read(self, http: httpx.Client, run: str) -> None:

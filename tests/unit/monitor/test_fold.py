@@ -249,6 +249,13 @@ class TestAttempts:
         summary = summarise(state)
         assert (summary.attempt, summary.last_step, summary.lost_steps) == (1, 60, 50)
 
+    def test_steps_beyond_all_reason_can_be_kept(self) -> None:
+        state = new()
+        for attempt in (0, 2, 4):
+            send(state, [(wire.INT64_MAX, {"loss": 1.0})], attempt=attempt)
+            send(state, [(1, {"loss": 1.0})], attempt=attempt + 1)
+        assert unpack(pack(state)).ledger.lost_steps == wire.INT64_MAX
+
     def test_commands_for_an_older_attempt_expire(self) -> None:
         state, _ = spiking()
         effects = send(state, steps(51, 60), attempt=1)
