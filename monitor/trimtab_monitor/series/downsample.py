@@ -16,25 +16,34 @@ def downsample(values: Values, points: int) -> Indices:
     """Choose at most `points` of the values, by index, in order.
 
     The first and the last are kept, and of each of equal stretches between them the least, the greatest (the
-    infinities count) and, if the series has any NaN, the first NaN.
+    infinities count). Of NaNs all are kept while they are no more than a third of the points; of more, the first
+    in each of that many stretches.
     """
     n = len(values)
     if n <= points:
         return np.arange(n)
     is_nan = np.isnan(values)
-    per_stretch = 3 if is_nan.any() else 2
-    stretches = (points - 2) // per_stretch
-    if stretches < 1:
+    marks = _marks(is_nan, (points - 2) // 3)
+    stretches = (points - 2 - len(marks)) // 2
+    if stretches < 1 or (is_nan.any() and not len(marks)):
         return _most_telling(values, is_nan, points)
     size = -(-n // stretches)
     low = _stretched(np.where(is_nan, np.inf, values), size, np.inf)
     high = _stretched(np.where(is_nan, -np.inf, values), size, -np.inf)
     starts = np.arange(len(low)) * size
-    chosen = [np.array([0, n - 1]), starts + low.argmin(axis=1), starts + high.argmax(axis=1)]
-    if per_stretch == 3:
-        marks = _stretched(is_nan, size, False)
-        chosen.append((starts + marks.argmax(axis=1))[marks.any(axis=1)])
+    chosen = [np.array([0, n - 1]), marks, starts + low.argmin(axis=1), starts + high.argmax(axis=1)]
     return np.unique(np.concatenate(chosen))
+
+
+def _marks(is_nan: npt.NDArray[np.bool_], most: int) -> Indices:
+    """At most so many of the NaNs."""
+    found = np.flatnonzero(is_nan)
+    if len(found) <= most or most < 1:
+        return found[: max(0, most)]
+    size = -(-len(is_nan) // most)
+    stretched = _stretched(is_nan, size, False)
+    firsts: Indices = np.arange(len(stretched)) * size + stretched.argmax(axis=1)
+    return firsts[stretched.any(axis=1)]
 
 
 def _stretched(values: npt.NDArray[T], size: int, padding: float) -> npt.NDArray[T]:

@@ -201,6 +201,19 @@ class TestDownsample:
         noise[[17, 5000]] = NAN
         assert len(downsample(noise, points)) <= points
 
+    def test_one_nan_costs_one_point(self) -> None:
+        noise = np.random.default_rng(0).normal(size=19_999)
+        plain = len(downsample(noise, 1000))
+        noise[5000] = NAN
+        assert len(downsample(noise, 1000)) > 950
+        assert abs(len(downsample(noise, 1000)) - plain) < 10
+
+    def test_many_nans_leave_room_for_the_rest(self) -> None:
+        values = np.random.default_rng(0).normal(size=10_000)
+        values[::2] = NAN
+        chosen = values[downsample(values, 100)]
+        assert 20 <= np.isnan(chosen).sum() <= 33
+
     def test_few_values_stay_as_they_are(self) -> None:
         assert downsample(np.array([3.0, NAN, 1.0]), 3).tolist() == [0, 1, 2]
 
