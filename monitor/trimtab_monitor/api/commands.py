@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
 import msgspec
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from trimtab.wire import INT64_MAX, Command
-from trimtab_monitor.api.parts import Parts
+from trimtab_monitor.api.parts import Collector, Parts
+from trimtab_monitor.api.problems import invalid
 from trimtab_monitor.entries import CommandPosted, draft_of
+from trimtab_monitor.folding.run_state import unpack
 from trimtab_monitor.json_out import JsonResponse
 
 router: Final = APIRouter(
@@ -36,14 +38,6 @@ class CommandBody(BaseModel):
     )
     reason: str = Field(default="", max_length=1000, description="Why, for people.")
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if self.kind == "rollback" and self.to_step is None:
-            raise ValueError("a rollback needs to_step, the step to go back to")
-        if self.kind == "scale_lr" and self.lr_factor == 1.0:
-            raise ValueError("scale_lr needs lr_factor, other than 1")
-        return self
-
 
 @router.get("")
 def commands(run: str, parts: Parts) -> JsonResponse:
@@ -54,8 +48,12 @@ def commands(run: str, parts: Parts) -> JsonResponse:
 
 @router.post("", status_code=201)
 def post_command(run: str, body: CommandBody, parts: Parts) -> JsonResponse:
-    """Ask something of the job; it hears of it with the answer to its next batch."""
+    """Ask something of the job; it hears of it with the answer to its next batch.
+
+    The answer tells its state: a run that is over, or has gone on to another attempt, lets it expire at once.
+    """
     summary = parts.summary(run)
+    _check(body, run, parts)
     now = parts.intake.now()
     command = Command(
         id=f"{run}.by-hand.{secrets.token_hex(8)}",
@@ -67,4 +65,31 @@ def post_command(run: str, body: CommandBody, parts: Parts) -> JsonResponse:
         time=now,
     )
     parts.wait_for(parts.intake.append(draft_of(CommandPosted(now, run, command))))
-    return JsonResponse(msgspec.to_builtins(command), status_code=201)
+    return JsonResponse(msgspec.to_builtins(_as_folded(parts, run, command)), status_code=201)
+
+
+def _as_folded(parts: Collector, run: str, command: Command) -> Command:
+    known = parts.store.views.commands(run)
+    return next((each for each in reversed(known) if each.id == command.id), command)
+
+
+def _check(body: CommandBody, run: str, parts: Collector) -> None:
+    """Refuse what no job could obey."""
+    if body.kind == "rollback":
+        _check_target(body.to_step, parts, run)
+    elif body.to_step is not None:
+        remedy = "Leave to_step out, or ask for a rollback."
+        raise invalid("to_step", body.to_step, f"{body.kind} goes back to no step", remedy)
+    if body.kind == "scale_lr" and body.lr_factor == 1.0:
+        remedy = "Give lr_factor, other than 1."
+        raise invalid("lr_factor", body.lr_factor, "times 1 the learning rate stays as it is", remedy)
+
+
+def _check_target(to_step: int | None, parts: Collector, run: str) -> None:
+    packed = parts.store.state.load(run)
+    held = [] if packed is None else [known.step for known in unpack(packed).rollback.checkpoints]
+    if to_step in held:
+        return
+    told = ", ".join(map(str, held[-8:])) or "none; the job tells of them with checkpoint_saved events"
+    why = "a rollback needs the step to go back to" if to_step is None else "no checkpoint is known of it"
+    raise invalid("to_step", to_step, why, f"Give the step of a checkpoint (known: {told}).")

@@ -63,6 +63,8 @@ class TestRegister:
             ({"project": 3}, "project"),
             ({"project": "gpt", "run": "a b"}, "run"),
             ({"project": "gpt", "run": "../../etc"}, "run"),
+            ({"project": "gpt", "run": "."}, "run"),
+            ({"project": "gpt", "run": ".."}, "run"),
             ({"project": "gpt", "run": "x" * 129}, "run"),
             ({"project": "gpt", "world_size": 0}, "world_size"),
             ({"project": "gpt", "world_size": 2**63 - 1}, "world_size"),
@@ -156,13 +158,43 @@ class TestSeries:
         assert http.get(f"{path}&attempt=all").json()["value"] == [0.5, 0.5, 1.5, 1.5]
         assert http.get(f"{path}&attempt=0").json()["step"] == [1, 2]
 
+    def test_more_points_than_there_may_be_are_no_mistake(
+        self, http: httpx.Client, run: str, send: Send
+    ) -> None:
+        send(
+            wire.Batch(
+                rank=0,
+                seq=0,
+                step=array("q", [1]),
+                time=array("d", [1.0]),
+                metrics={"loss": array("d", [2.0])},
+            )
+        )
+        answer = http.get(f"/v1/runs/{run}/series?metric=loss&points=99999999")
+        assert (answer.status_code, answer.json()["value"]) == (200, [2.0])
+
+    def test_without_a_rank_it_is_of_the_lowest_that_sent_it(
+        self, http: httpx.Client, run: str, send: Send
+    ) -> None:
+        send(
+            wire.Batch(
+                rank=3,
+                seq=0,
+                step=array("q", [1]),
+                time=array("d", [1.0]),
+                metrics={"loss": array("d", [2.0])},
+            )
+        )
+        assert http.get(f"/v1/runs/{run}/series?metric=loss").json()["value"] == [2.0]
+        assert http.get(f"/v1/runs/{run}/series?metric=loss&rank=0").json()["value"] == []
+
     @pytest.mark.parametrize(
         ("query", "field"),
         [
             ("", "metric"),
             ("metric=", "metric"),
             ("metric=loss&points=0", "points"),
-            ("metric=loss&points=1e9", "points"),
+            ("metric=loss&points=many", "points"),
             ("metric=loss&from_step=x", "from_step"),
             ("metric=loss&to_step=99999999999999999999", "to_step"),
             ("metric=loss&attempt=latest", "attempt"),
@@ -235,6 +267,8 @@ class TestAnIncident:
 
 class TestCommands:
     def test_one_by_hand_reaches_the_job(self, http: httpx.Client, run: str, send: Send) -> None:
+        saved = {"kind": "checkpoint_saved", "step": 40, "time": 1.0}
+        send(wire.Batch(rank=0, seq=9, events=[saved]))
         body = {"kind": "rollback", "to_step": 40, "lr_factor": 0.5, "reason": "bad data"}
         answer = http.post(f"/v1/runs/{run}/commands", json=body)
         assert answer.status_code == 201
@@ -247,22 +281,34 @@ class TestCommands:
         assert send(answered)["commands"] == []
         assert http.get(f"/v1/runs/{run}/commands").json()[0]["state"] == "refused"
 
+    def test_one_for_a_run_that_is_over_has_expired(self, http: httpx.Client, run: str, send: Send) -> None:
+        send(wire.Batch(rank=0, seq=0, events=[{"kind": "run_end", "time": 1.0}]))
+        answer = http.post(f"/v1/runs/{run}/commands", json={"kind": "stop"})
+        assert (answer.status_code, answer.json()["state"]) == (201, "expired")
+        assert http.get(f"/v1/runs/{run}/commands").json() == [answer.json()]
+
     @pytest.mark.parametrize(
-        "body",
+        ("body", "field", "remedy"),
         [
-            {},
-            {"kind": "explode"},
-            {"kind": "rollback"},
-            {"kind": "rollback", "to_step": -1},
-            {"kind": "scale_lr"},
-            {"kind": "scale_lr", "lr_factor": 0},
-            {"kind": "stop", "code": "import os"},
+            ({}, "kind", "Give kind: it is required."),
+            ({"kind": "explode"}, "kind", "Give 'rollback', 'scale_lr' or 'stop'."),
+            ({"kind": "rollback"}, "to_step", "Give the step of a checkpoint (known: 40)."),
+            ({"kind": "rollback", "to_step": 39}, "to_step", "Give the step of a checkpoint (known: 40)."),
+            ({"kind": "rollback", "to_step": -1}, "to_step", "Give a number greater than or equal to 0."),
+            ({"kind": "scale_lr"}, "lr_factor", "Give lr_factor, other than 1."),
+            ({"kind": "scale_lr", "lr_factor": 0}, "lr_factor", "Give a number greater than 0."),
+            ({"kind": "stop", "to_step": 40}, "to_step", "Leave to_step out, or ask for a rollback."),
+            ({"kind": "stop", "code": "import os"}, "code", "Leave code out, or correct its name."),
         ],
     )
-    def test_a_wrong_one_is_refused(self, http: httpx.Client, run: str, body: dict[str, Any]) -> None:
+    def test_a_wrong_one_is_refused(
+        self, http: httpx.Client, run: str, send: Send, body: dict[str, Any], field: str, remedy: str
+    ) -> None:
+        send(wire.Batch(rank=0, seq=0, events=[{"kind": "checkpoint_saved", "step": 40, "time": 1.0}]))
         answer = http.post(f"/v1/runs/{run}/commands", json=body)
-        assert answer.status_code == 422
-        assert answer.json()["remedy"]
+        problem = answer.json()
+        assert (answer.status_code, problem["field"], problem["remedy"]) == (422, field, remedy)
+        assert problem["value"] == {"lr_factor": 1.0, **body}.get(field)
         assert http.get(f"/v1/runs/{run}/commands").json() == []
 
 
@@ -294,6 +340,14 @@ class TestOtherProblems:
         answer = http.post("/v1/runs", content=b"{", headers={"Content-Type": "application/json"})
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert (problem["field"], problem["value"]) == ("body", "{")
+        assert problem["remedy"].startswith("Send one JSON object")
+
+    def test_a_run_id_of_dots_says_what_to_use(self, http: httpx.Client) -> None:
+        problem = http.post("/v1/runs", json={"project": "gpt", "run": ".."}).json()
+        assert problem["value"] == ".."
+        assert problem["remedy"].startswith("Use 1 to 128 letters")
 
     def test_a_web_page_cannot_post_behind_its_visitors_back(self, http: httpx.Client, run: str) -> None:
         answer = http.post(
