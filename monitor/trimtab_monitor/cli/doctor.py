@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from trimtab_monitor.checkup import check_up
 from trimtab_monitor.cli.failure import failing_as
+from trimtab_monitor.console import make_console
 from trimtab_monitor.ledger.carbon import Intensity, lookup, places
 
 
@@ -66,7 +67,7 @@ def _tell(format_: Format, facts: Any, told: RenderableType) -> None:
     if format_ is Format.JSON:
         typer.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
     else:
-        Console(highlight=False).print(told)
+        make_console().print(told)
 
 
 def _sections(facts: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -17,6 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from trimtab_monitor.cli.failure import WRONG_INPUT, failing_as
 from trimtab_monitor.cli.outputs import check_writable
 from trimtab_monitor.cli.standard_input import STANDARD_INPUT, named_as_given, readable
+from trimtab_monitor.console import make_console
 from trimtab_monitor.json_out import to_json
 from trimtab_monitor.replay.columns import UnreadableRun
 from trimtab_monitor.replay.runner import Options, Replayed, replay_file
@@ -85,7 +86,7 @@ def _note(text: str) -> None:
 
 def _replay_all(files: list[Path], options: Options, format_: Format) -> tuple[list[Replayed], bool]:
     """Replay and tell file by file; return what a picture needs, and whether all could be read."""
-    console = Console(highlight=False)
+    console = make_console()
     kept: list[Replayed] = []
     all_read = True
     for ordinal, file in enumerate(files, start=1):

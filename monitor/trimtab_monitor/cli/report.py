@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.console import Console
 
 from trimtab_monitor.cli.failure import failing_as
+from trimtab_monitor.console import make_console
 from trimtab_monitor.report.build import build_report
 from trimtab_monitor.report.locate import open_source
 from trimtab_monitor.report.markdown import as_markdown, as_model_card
@@ -91,7 +91,7 @@ def _report(run: str, url: str | None, folder: Path | None, settings: Settings) 
 
 def _tell(report: Mapping[str, Any], format_: Format) -> None:
     if format_ is Format.TEXT:
-        Console(highlight=False).print(as_text(report))
+        make_console().print(as_text(report))
     else:
         typer.echo(_WRITERS[format_](report))
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from trimtab_monitor.console import make_console
 from trimtab_monitor.demo.bill import make_bill
 from trimtab_monitor.demo.collector import CollectorView
 from trimtab_monitor.demo.plot import draw
@@ -34,7 +35,7 @@ def run_demo(*, steps: int, place: str, plot: Path | None, json_path: Path | Non
         OSError: a file cannot be written.
     """
     lookup(place).usable()
-    console = Console()
+    console = make_console()
     plan = Plan(steps=steps)
     console.print("Reading Python's standard library: the text to train on.")
     corpus = standard_library()

@@ -116,6 +116,13 @@ def test_text_says_the_same(trimtab: Trimtab) -> None:
         assert words in result.stdout
 
 
+def test_no_row_of_a_table_is_wrapped_in_a_pipe(trimtab: Trimtab) -> None:
+    lines = trimtab("--places", "virginia", COLUMNS="").stdout.splitlines()
+    row = next(line for line in lines if "aws:us-east-1" in line)
+    assert "244.76" in row
+    assert max(map(len, lines)) > 80
+
+
 def test_places_are_listed_by_a_word(trimtab: Trimtab) -> None:
     found = facts(trimtab("--places", "virginia", "--format", "json"))
     assert {"US-VA", "US-WV", "aws:us-east-1", "gcp:us-east4", "azure:eastus"} <= {
