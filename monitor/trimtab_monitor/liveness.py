@@ -50,7 +50,9 @@ class LivenessSettings(BaseModel):
         description="The same in median step times: the longer of the two counts.",
     )
     startup_timeout_s: float = Field(
-        default=1800.0, gt=0, description="How long the first step may take to come, in seconds."
+        default=1800.0,
+        gt=0,
+        description="How long the first batch, and the first step, may take to come, in seconds.",
     )
     phase_timeout_s: float = Field(
         default=3600.0,
@@ -61,7 +63,10 @@ class LivenessSettings(BaseModel):
 
 @dataclass(slots=True)
 class Liveness:
-    """What is known of a run's life. Its attributes are its state, and serialise."""
+    """What is known of a run's life. Its attributes are its state, and serialise.
+
+    `began`: more was received of it than that it exists.
+    """
 
     heard: float
     progressed: float
@@ -73,10 +78,12 @@ class Liveness:
     last_steps: dict[int, int] = field(default_factory=dict)
     last_time: float | None = None
     step_seconds: list[float] = field(default_factory=list)
+    began: bool = False
 
     def hear(self, received: float) -> None:
         """Something of the run was received."""
         self.heard = max(self.heard, received)
+        self.began = True
 
     def collector_started(self, time: float) -> None:
         """Before `time` nothing may have been heard, whatever was said."""
@@ -156,7 +163,7 @@ def judge(liveness: Liveness, settings: LivenessSettings, now: float) -> Verdict
     if liveness.end:
         return Verdict(liveness.end, liveness.reason)
     silent = now - max(liveness.heard, liveness.awake_since)
-    if silent > settings.heartbeat_timeout_s:
+    if silent > (settings.heartbeat_timeout_s if liveness.began else settings.startup_timeout_s):
         return Verdict("failed", f"nothing was heard of it for {silent:.0f} s")
     idle = now - max(liveness.progressed, liveness.awake_since)
     if idle > patience(liveness, settings):

@@ -16,7 +16,7 @@ def downsample(values: Values, points: int) -> Indices:
     """Choose at most `points` of the values, by index, in order.
 
     The first and the last are kept, and of each of equal stretches between them the least, the greatest (the
-    infinities count). Of NaNs all are kept while they are no more than a third of the points; of more, the first
+    infinities count). NaNs are kept, all of them or, where they are more than a third of the points, the first
     in each of that many stretches.
     """
     n = len(values)

@@ -92,6 +92,14 @@ def test_the_first_step_may_take_long() -> None:
     assert "no first step" in verdict.reason
 
 
+def test_a_run_that_only_registered_may_take_as_long_as_a_first_step() -> None:
+    assert status(started(), START + 1800) == "running"
+    assert status(started(), START + 1801) == "failed"
+    heard = started()
+    heard.hear(START)
+    assert status(heard, START + 61) == "failed"
+
+
 @pytest.mark.parametrize("phase", ["eval", "checkpoint"])
 def test_a_phase_has_its_own_patience(phase: str) -> None:
     liveness = stepping()
