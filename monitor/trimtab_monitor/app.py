@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from trimtab.version import __version__
 from trimtab_alerts.assembly import build_dispatcher
-from trimtab_monitor.api import alerts, commands, pages, probes, problems, runs
+from trimtab_monitor.api import alerts, commands, handlers, pages, probes, runs
 from trimtab_monitor.api.body_limit import BodyLimit
 from trimtab_monitor.api.openapi import describe
 from trimtab_monitor.api.parts import Collector
@@ -101,7 +101,7 @@ def _route(app: FastAPI, collector: Collector, ingest: Ingest) -> None:
     """Hang the endpoints into the app."""
     app.state.collector = collector
     app.add_middleware(BodyLimit, limit=collector.settings.server.max_body_bytes)
-    problems.install(app)
+    handlers.install(app)
     app.router.routes.append(Route("/v1/runs/{run}/batches", ingest.post, methods=["POST"]))
     for part in (runs, commands, alerts, probes, pages):
         app.include_router(part.router)

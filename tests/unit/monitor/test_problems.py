@@ -7,7 +7,7 @@ import asyncio
 import httpx
 from fastapi import FastAPI
 
-from trimtab_monitor.api import problems
+from trimtab_monitor.api import handlers
 from trimtab_monitor.api.problems import Problem
 
 
@@ -22,7 +22,7 @@ def ask(app: FastAPI, path: str) -> httpx.Response:
 
 def faulty_app() -> FastAPI:
     app = FastAPI()
-    problems.install(app)
+    handlers.install(app)
 
     @app.get("/fault")
     def fault() -> None:
