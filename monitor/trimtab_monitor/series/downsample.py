@@ -16,8 +16,8 @@ def downsample(values: Values, points: int) -> Indices:
     """Choose at most `points` of the values, by index, in order.
 
     The first and the last are kept, and of each of equal stretches between them the least, the greatest (the
-    infinities count). NaNs are kept, all of them or, where they are more than a third of the points, the first
-    in each of that many stretches.
+    infinities count). NaNs are kept, all of them or, where they are more than a third of the points, the
+    first in each of that many stretches.
     """
     n = len(values)
     if n <= points:

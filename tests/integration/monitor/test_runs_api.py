@@ -361,3 +361,29 @@ class TestOtherProblems:
         paths = http.get("/openapi.json").json()["paths"]
         assert {"/v1/runs", "/v1/runs/{run}/batches", "/v1/runs/{run}/series", "/v1/stream"} <= paths.keys()
         assert http.get("/docs").status_code == 200
+
+    def test_openapi_tells_what_is_answered(self, http: httpx.Client, run: str, send: Send) -> None:
+        for batch in batches_of(Story(steps=105, spikes=(100,), rollback="auto"), itertools.repeat(5)):
+            send(batch)
+        document = http.get("/openapi.json").json()
+        for path in ("", "/series", "/incidents", "/ledger", "/commands"):
+            answers = document["paths"][f"/v1/runs/{{run}}{path}"]["get"]["responses"]
+            assert answers.keys() == {"200", "default"}
+            assert answers["default"]["content"].keys() == {"application/problem+json"}
+            schema = answers["200"]["content"]["application/json"]["schema"]
+            told = http.get(f"/v1/runs/{run}{path}?metric=loss").json()
+            assert_fits(document, schema, told)
+        problem = http.get("/v1/runs/nobody").json()
+        assert_fits(document, {"$ref": "#/components/schemas/Problem"}, problem)
+
+
+def assert_fits(document: dict[str, Any], schema: dict[str, Any], told: Any) -> None:
+    """An object has the fields that its schema requires; of a list, the first."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if schema["type"] == "array":
+        assert_fits(document, schema["items"], told[0])
+    else:
+        assert schema["type"] == "object"
+        assert set(schema.get("required", ())) <= told.keys()
+        assert told.keys() & schema["properties"].keys()
