@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,9 @@ LOSS_INCHES: Final = 3.4
 GRAD_INCHES: Final = 1.4
 LOG_RANGE: Final = 20.0
 """A positive series that spans so many times its median is drawn on a logarithmic scale."""
+
+DRAWN: Final = 1e100
+"""A value beyond is off every scale, and its distance to others overflows: it is marked as not finite."""
 
 
 def draw(runs: Sequence[Replayed], path: Path) -> None:
@@ -63,9 +65,9 @@ def _draw_run(run: Replayed, axes: Axes, below: Axes | None) -> None:
 
 
 def _line(axes: Axes, metric: str, curve: Curve) -> None:
-    """Draw every attempt as a line of its own, the newest strongest; a value that is not finite is a gap."""
+    """Draw every attempt as a line of its own, the newest strongest; one that cannot be drawn is a gap."""
     steps, values, attempts = np.array(curve.steps), np.array(curve.values), np.array(curve.attempts)
-    values[~np.isfinite(values)] = np.nan
+    values[~(np.abs(values) <= DRAWN)] = np.nan
     name, colour = LINES[metric]
     newest = int(attempts.max(initial=0))
     for attempt in range(newest + 1):
@@ -89,14 +91,14 @@ def _shade(axes: Axes, curve: Curve, incident: Incident) -> None:
 
 
 def _mark(axes: Axes, curve: Curve, incidents: Sequence[Incident]) -> None:
-    """Shade each incident, and point at its peak; a cross on the upper edge is a value that is not finite."""
+    """Shade each incident, and point at its peak; a cross on the upper edge is a value off every scale."""
     places = zip(curve.attempts, curve.steps, strict=True)
     values = dict(zip(places, curve.values, strict=True))
     for incident in incidents:
         _shade(axes, curve, incident)
         value = values.get((incident.attempt, incident.peak_step))
         colour = COLOURS[incident.severity]
-        if value is not None and isfinite(value):
+        if value is not None and abs(value) <= DRAWN:
             axes.plot(incident.peak_step, value, "v", ms=8, color=colour, mec="white", mew=0.7, zorder=5)
         else:
             edge = axes.get_xaxis_transform()

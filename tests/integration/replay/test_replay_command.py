@@ -127,6 +127,14 @@ def test_a_picture_is_drawn(spiky: Path, tmp_path: Path) -> None:
     assert len(picture) > 20_000
 
 
+def test_values_off_every_scale_are_no_reason_for_no_picture(tmp_path: Path) -> None:
+    rows = "1,1e308\n2,-1e308\n3,1e400\n4,nan\n9007199254740992,2.0\n"
+    (tmp_path / "run.csv").write_text(f"step,loss\n{rows}")
+    done = run("run.csv", "--plot", "out.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
 def test_a_picture_that_cannot_be_written_is_told_before_the_work(spiky: Path, tmp_path: Path) -> None:
     done = run(spiky, "--plot", "missing/out.png", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
