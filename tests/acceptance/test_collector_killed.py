@@ -178,6 +178,7 @@ def test_nothing_is_lost_and_nothing_counted_twice(
     ]
     expected = fold_in_one(batches, settings)
 
+    began = time.time()
     with Collector(tmp_path, free_port()) as collector, Job(collector.url) as job:
         job.register()
         for batch in spread(batches, rng, collector):
@@ -198,6 +199,9 @@ def test_nothing_is_lost_and_nothing_counted_twice(
     assert steps_in(store) == Counter((batch.attempt, step) for batch in batches for step in batch.step)
     assert set(steps_in(store).values()) == {1}
     assert outcome(store) == outcome(expected)
+    assert all(
+        began <= alert.starts_at <= (alert.ends_at or time.time()) for alert in store.views.alerts(1000)
+    )
     assert store.outbox.depth() == 0
     store.close()
 

@@ -54,7 +54,10 @@ def fold_in_one(batches: Iterable[wire.Batch], settings: Settings) -> MemoryStor
 
 
 def outcome(store: Store) -> dict[str, Any]:
-    """Everything that came of the run, as JSON; equal for equal runs, whenever and however they were sent."""
+    """Everything that came of the run, as JSON; equal for equal runs, whenever and however they were sent.
+
+    Without when alerts began and ended: that is when the collector learned of it.
+    """
     packed = store.state.load(RUN)
     assert packed is not None, "the run was never folded"
     state = unpack(packed)
@@ -62,7 +65,7 @@ def outcome(store: Store) -> dict[str, Any]:
         {
             "incidents": [incident.as_json() for incident in store.views.incidents(RUN)],
             "commands": store.views.commands(RUN),
-            "alerts": [alert.as_json() for alert in store.views.alerts(1000)],
+            "alerts": [_timeless(alert.as_json()) for alert in store.views.alerts(1000)],
             "ledger": priced(state.ledger, EnergySettings()),
             "steps": [state.attempt, state.last_step, state.last_sample, state.latest],
             "tallies": state.tallies,
@@ -73,6 +76,10 @@ def outcome(store: Store) -> dict[str, Any]:
         }
     )
     return plain
+
+
+def _timeless(alert: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in alert.items() if name not in ("starts_at", "ends_at")}
 
 
 def rolled_back(before: Story, after: Story, settings: Settings) -> tuple[Story, Story]:
