@@ -13,6 +13,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+MSGPACK: Final = "application/msgpack"
+JSON: Final = "application/json"
+
 # Standard metric names. Any other name is kept and charted.
 LOSS: Final = "loss"
 GRAD_NORM: Final = "grad_norm"
