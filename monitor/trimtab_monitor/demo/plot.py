@@ -64,11 +64,13 @@ def _mark_rollbacks(axes: Axes, watched: RunOutcome) -> None:
     loss, went_back = watched.course.loss, watched.course.went_back
     batches = [index for index, _ in went_back]
     axes.scatter(batches, [loss[index] for index in batches], marker="v", s=46, color="#2b8a3e", zorder=5)
-    for index, to_step in went_back:
+    for to_step, group in itertools.groupby(went_back, key=lambda pair: pair[1]):
+        times = list(group)
+        again = f", {len(times)} times" if len(times) > 1 else ""
         axes.annotate(
-            f"back to {to_step}",
-            (index, loss[index]),
-            (9, -3),
+            f"back to step {to_step}{again}",
+            (times[0][0], loss[times[0][0]]),
+            (16, 6),
             textcoords="offset points",
             fontsize=8,
             color="#2b8a3e",
