@@ -12,6 +12,12 @@ NAMES: Final = {wire.LOSS: "loss", wire.GRAD_NORM: "gradient norm"}
 UNCHANGED: Final = 1.1
 """A learning rate within this factor is unchanged."""
 
+STILL_UP: Final = 0.5
+"""A metric that keeps more than this share of its highest rise has not come back."""
+
+FAR_ABOVE: Final = 2.0
+"""Nor has one so many times its baseline, however high its peak was."""
+
 
 def describe(incident: Incident) -> str:
     """Return what happened, what came first, what the learning rate did, and what was done."""
@@ -96,8 +102,30 @@ def _rollbacks(evidence: dict[str, Any]) -> str:
 def _end(incident: Incident) -> str:
     if incident.state == "open":
         return ""
-    step = incident.evidence.get("resolved_step")
+    evidence = incident.evidence
+    if evidence.get("accepted"):
+        lasted = f" for {_samples(evidence['held_samples'])}" if "held_samples" in evidence else ""
+        return f"it stayed at {number(evidence['settled'])}{lasted}, which is now taken as normal"
+    step = evidence.get("resolved_step")
     return "over" if step is None else f"back to normal by step {step}"
+
+
+def _samples(count: int) -> str:
+    return f"{count} sample" if count == 1 else f"{count} samples"
+
+
+def is_accepted(baseline: float, peak: float, settled: float) -> bool:
+    """Whether a metric that is calm again stayed up, rather than came back to where it was before.
+
+    `settled` is the lowest of its calm values.
+
+    >>> is_accepted(baseline=0.06, peak=5.1, settled=4.8), is_accepted(baseline=0.06, peak=5.1, settled=0.07)
+    (True, False)
+    """
+    if not (isfinite(baseline) and isfinite(peak) and isfinite(settled)):
+        return False
+    keeps_its_rise = settled - baseline > STILL_UP * max(0.0, peak - baseline)
+    return keeps_its_rise or settled > FAR_ABOVE * baseline > 0.0
 
 
 def number(value: float) -> str:

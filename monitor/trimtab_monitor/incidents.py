@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from trimtab import wire
 from trimtab_monitor.detectors.non_finite import WATCHED
-from trimtab_monitor.incident_text import describe
+from trimtab_monitor.incident_text import describe, is_accepted
 from trimtab_monitor.rate_trail import RateTrail
 from trimtab_monitor.types import SEVERITY_RANK, Finding, Incident, Sample, Severity
 
@@ -152,6 +152,7 @@ class IncidentBook:
             incident.clean_samples = 0
             incident.last_bad_step = max(incident.last_bad_step, sample.step)
             return _higher_peak(incident, sample)
+        _note_calm(incident, sample)
         incident.bad_samples = 0
         incident.clean_samples += 1
         marks = incident.severity == "info"
@@ -159,6 +160,7 @@ class IncidentBook:
         if incident.clean_samples < enough:
             return False
         incident.evidence["resolved_step"] = sample.step
+        incident.evidence["accepted"] = _stayed_up(incident)
         self._close(incident, incident.last_bad_step, sample.time)
         return True
 
@@ -262,6 +264,23 @@ def _higher_peak(incident: Incident, sample: Sample) -> bool:
     incident.evidence["peak"] = value
     incident.peak_step = sample.step
     return True
+
+
+def _note_calm(incident: Incident, sample: Sample) -> None:
+    """Remember how long it was bad, and the lowest value of the metric since: noise alone must not tell."""
+    evidence = incident.evidence
+    if incident.clean_samples == 0:
+        evidence.pop("settled", None)
+    if incident.bad_samples:
+        evidence["held_samples"] = incident.bad_samples
+    value = sample.values.get(incident.metric)
+    if value is not None:
+        evidence["settled"] = min(value, evidence.get("settled", inf))
+
+
+def _stayed_up(incident: Incident) -> bool:
+    evidence = incident.evidence
+    return "settled" in evidence and is_accepted(evidence["baseline"], evidence["peak"], evidence["settled"])
 
 
 def _told(finding: Finding, sample: Sample) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from trimtab_monitor.detectors import DetectorSet
+from trimtab_monitor.incident_text import is_accepted
 from trimtab_monitor.incidents import IncidentBook, IncidentSettings
 from trimtab_monitor.types import Finding, Incident, Sample, Severity
 
@@ -82,6 +83,44 @@ def test_an_incident_is_resolved_after_ten_clean_samples_with_the_last_bad_step_
     assert (incident.state, incident.end_step, incident.resolved_at) == ("resolved", 104, 214.0)
     assert incident.summary.endswith("back to normal by step 114")
     assert watch.book.open == []
+
+
+def test_a_level_that_stayed_up_is_told_as_accepted_and_not_as_back_to_normal() -> None:
+    watch = Watch()
+    watch.settle(100)
+    for step in range(101, 260):
+        watch.see(step, loss=8.0 + 0.01 * (step % 3), grad_norm=0.3)
+    (incident,) = watch.incidents.values()
+    assert (incident.state, incident.evidence["accepted"]) == ("resolved", True)
+    assert incident.summary.endswith("it stayed at 8.00 for 128 samples, which is now taken as normal")
+
+
+def test_a_spike_that_is_over_was_not_accepted() -> None:
+    watch = Watch()
+    watch.settle(100)
+    for step in range(101, 105):
+        watch.see(step, loss=4.0, grad_norm=0.3)
+    watch.settle(10, first=105)
+    (incident,) = watch.incidents.values()
+    assert (incident.state, incident.evidence["accepted"]) == ("resolved", False)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "peak", "settled", "accepted"),
+    [
+        (0.06, 5.1, 4.8, True),
+        (0.06, 500.0, 4.8, True),
+        (0.06, 5.1, 0.08, False),
+        (2.0, 2.6, 2.5, True),
+        (2.0, 2.6, 2.1, False),
+        (-1.0, 3.0, -0.9, False),
+        (2.0, math.inf, 2.1, False),
+        (2.0, math.nan, 9.0, False),
+        (math.nan, 5.0, 5.0, False),
+    ],
+)
+def test_what_counts_as_accepted(baseline: float, peak: float, settled: float, accepted: bool) -> None:
+    assert is_accepted(baseline, peak, settled) is accepted
 
 
 def test_a_mark_is_over_after_three_clean_samples() -> None:
