@@ -26,6 +26,7 @@ def describe(incident: Incident) -> str:
         _lead(incident),
         _rate(incident.evidence),
         _rollbacks(incident.evidence),
+        _advice(incident),
         _end(incident),
     ]
     return "; ".join(part for part in parts if part)
@@ -97,6 +98,18 @@ def _rollbacks(evidence: dict[str, Any]) -> str:
         return ""
     times = "" if len(rollbacks) == 1 else f" ({len(rollbacks)} times)"
     return f"rolled back to step {rollbacks[-1]['to_step']}{times}"
+
+
+def _advice(incident: Incident) -> str:
+    """What the policy would do where people decide, or why it can do nothing."""
+    evidence = incident.evidence
+    remedy = evidence.get("remedy", {})
+    if remedy.get("state") == "advised":
+        would = "would" if incident.state == "open" else "would have"
+        goes_back, stops = ("go back", "stop") if incident.state == "open" else ("gone back", "stopped")
+        act = stops if remedy["kind"] == "stop" else f"{goes_back} to step {remedy['to_step']}"
+        return f"{would} {act}: rollback is 'advise'"
+    return "no healthy snapshot from before it to go back to" if "no_rollback" in evidence else ""
 
 
 def _end(incident: Incident) -> str:

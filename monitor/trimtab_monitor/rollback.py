@@ -14,6 +14,7 @@ from math import isfinite
 from pydantic import BaseModel, ConfigDict, Field
 
 from trimtab import wire
+from trimtab_monitor.incident_text import describe
 from trimtab_monitor.rollback_state import (
     CheckpointRecord,
     Remedy,
@@ -121,6 +122,7 @@ def advance(
         state.on_command(command, sample.step)
         told = next(incident for incident in incidents if incident.id == command.incident)
         told.evidence["remedy"] = as_evidence(command)
+        told.summary = describe(told)
         return command
     _note_why_not(settings, state, incidents, sample)
     return None
@@ -220,3 +222,4 @@ def _note_why_not(
         f"no checkpoint from step {newest} or earlier is known to be healthy (held: {held}); "
         "save checkpoints more often, or keep more of them"
     )
+    incident.summary = describe(incident)

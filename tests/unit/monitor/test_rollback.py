@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from trimtab import wire
+from trimtab_monitor.incident_text import describe
 from trimtab_monitor.rollback import RollbackSettings, advance, decide
 from trimtab_monitor.rollback_state import RollbackState
 from trimtab_monitor.types import Incident, Sample
@@ -38,7 +39,16 @@ def incident(kind: Kind = "loss_spike", onset: int = 100, bad: int = 2, **change
         end_step=None,
         state="open",
         summary="loss 2.00 -> 9.00",
-        evidence={},
+        evidence={
+            "value": 9.0,
+            "baseline": 2.0,
+            "score": 50.0,
+            "step": onset,
+            "peak": 9.0,
+            "ranks": [0],
+            "findings": [],
+            "rollbacks": [],
+        },
         bad_samples=bad,
         last_bad_step=onset,
     )
@@ -276,6 +286,33 @@ def test_the_incident_tells_of_the_remedy() -> None:
         "lr_factor": 1.0,
         "state": "pending",
     }
+
+
+def test_the_summary_tells_what_the_policy_would_do_where_it_only_advises() -> None:
+    bad = incident()
+    advance(SETTINGS, state(80, mode="advise"), [bad], [], sample())
+    assert bad.summary.endswith("would go back to step 80: rollback is 'advise'")
+    bad.state = "resolved"
+    assert "would have gone back to step 80: rollback is 'advise'; over" in describe(bad)
+
+
+def test_the_summary_tells_that_the_policy_would_stop() -> None:
+    bad = incident()
+    advance(RollbackSettings(rollbacks_per_run=0), state(80, mode="advise"), [bad], [], sample())
+    assert bad.summary.endswith("would stop: rollback is 'advise'")
+
+
+@pytest.mark.parametrize("mode", ["advise", "auto"])
+def test_the_summary_tells_that_no_snapshot_can_be_gone_back_to(mode: str) -> None:
+    bad = incident()
+    advance(SETTINGS, state(98, mode=mode), [bad], [], sample())
+    assert bad.summary.endswith("no healthy snapshot from before it to go back to")
+
+
+def test_what_is_done_is_not_told_as_advice() -> None:
+    bad = incident()
+    advance(SETTINGS, state(80), [bad], [], sample())
+    assert "advise" not in bad.summary
 
 
 def test_the_state_serialises() -> None:
