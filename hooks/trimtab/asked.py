@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from trimtab.capture.one_or_many import as_list
 from trimtab.capture.optimizer import NullCapture, OptimizerCapture
 from trimtab.capture.step_values import Capture
 from trimtab.guard import Guard
 from trimtab.identity import Place
 from trimtab.job_settings import JobSettings
-from trimtab.plain_values import plain
+from trimtab.plain_values import plain_config
 from trimtab.rewind.commands import MODES, Mode
 from trimtab.rewind.health import count_parameters
 from trimtab.rewind.snapshots import NullSnapshots, Snapshots, SnapshotStore
 
+MAX_NAME_CHARACTERS: Final = 200
+_LARGEST_COUNT: Final = 2**63 - 1
+_NEEDS: Final = {
+    "model": ("parameters", "state_dict"),
+    "optimizer": ("param_groups", "state_dict"),
+    "scheduler": ("state_dict",),
+    "scaler": ("state_dict", "get_scale"),
+}
+"""What each object must have; a model has no `param_groups` and an optimizer no `parameters`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The live objects of a run; model, optimizer and scheduler are None, one object or a list each."""
+    """The live objects of a run; model, optimizer and scheduler are None, one object or a list each.
+
+    Raises:
+        ValueError: one is not what its name says, as where model and optimizer are swapped.
+    """
 
     model: Any
     optimizer: Any
     scheduler: Any
     scaler: Any
 
+    def __post_init__(self) -> None:
+        for name, needed in _NEEDS.items():
+            given = getattr(self, name)
+            for item in [given] if name == "scaler" and given is not None else as_list(given):
+                _check_has(name, item, needed)
+
     @property
     def identities(self) -> tuple[Any, ...]:
         """What no other watch may have at the same time."""
-        return (self.model, self.optimizer)
+        return (*as_list(self.model), *as_list(self.optimizer))
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to capture from and nothing to go back with."""
-        return self.model is None and self.optimizer is None
+        return not self.identities
 
     def capture(self, guard: Guard) -> Capture:
         """Return what reads gradient norm and learning rate."""
@@ -73,34 +96,74 @@ class Asked:
     watched: Watched
 
     def __post_init__(self) -> None:
-        if not isinstance(self.project, str) or not self.project.strip():
-            raise ValueError(f"project: {self.project!r}: give a name that is not empty, such as 'gpt'")
-        if self.name is not None and not isinstance(self.name, str):
-            raise ValueError(f"name: {self.name!r}: give a string, or None")
+        _check_text("project", self.project, "such as 'gpt'")
+        if self.name is not None:
+            _check_text("name", self.name, "or None")
         if self.rollback not in MODES:
             raise ValueError(f"rollback: {self.rollback!r}: use one of {', '.join(map(repr, MODES))}")
         if self.rollback == "auto" and self.watched.empty:
             raise ValueError("rollback: 'auto': there is nothing to go back with: pass model and optimizer")
-        _check_positive("total_steps", self.total_steps, int)
-        _check_positive("tokens_per_step", self.tokens_per_step, int | float)
+        object.__setattr__(self, "total_steps", _count("total_steps", self.total_steps))
+        object.__setattr__(self, "tokens_per_step", _amount("tokens_per_step", self.tokens_per_step))
 
     def registration(self, place: Place) -> dict[str, Any]:
         """Return the body with which the run is registered; what is not known is left out."""
-        model = self.watched.model
+        model, tokens = self.watched.model, self.tokens_per_step
         body = {
             "project": self.project,
             "name": self.name,
             "world_size": place.world_size,
             "total_steps": self.total_steps,
-            "tokens_per_step": self.tokens_per_step,
+            "tokens_per_step": max(1, round(tokens)) if tokens is not None else None,
             "parameters": count_parameters(model) if model is not None else None,
-            "config": plain(self.config) if self.config is not None else None,
+            "config": plain_config(self.config) if self.config is not None else None,
         }
         return {key: value for key, value in body.items() if value is not None}
 
 
-def _check_positive(name: str, value: Any, kind: Any) -> None:
+def _check_has(name: str, item: Any, needed: tuple[str, ...]) -> None:
+    lacking = [attribute for attribute in needed if not hasattr(item, attribute)]
+    if lacking:
+        what = f"{type(item).__module__}.{type(item).__qualname__}"
+        raise ValueError(
+            f"{name}: an object of {what}, which has no {' and no '.join(lacking)}: give the {name}, or None"
+        )
+
+
+def _check_text(name: str, value: Any, remedy: str) -> None:
+    if not isinstance(value, str) or (name == "project" and not value.strip()):
+        raise ValueError(f"{name}: {value!r}: give a string that is not empty, {remedy}")
+    if len(value) > MAX_NAME_CHARACTERS:
+        raise ValueError(
+            f"{name}: {value[:40]!r}... of {len(value)} characters: give {MAX_NAME_CHARACTERS} or fewer"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name}: {value!r}: give text that UTF-8 can hold, {remedy}") from None
+
+
+def _count(name: str, value: Any) -> int | None:
+    """Return a count given as any kind of integer, or as a float that is whole, such as `1e6`."""
     if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < float("inf"):
+        return None
+    try:
+        count = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+    except TypeError:
+        count = 0
+    if isinstance(value, bool) or not 0 < count <= _LARGEST_COUNT:
+        raise ValueError(f"{name}: {value!r}: give a whole number above 0, or None where it is not known")
+    return count
+
+
+def _amount(name: str, value: Any) -> float | None:
+    """Return a number above 0 given as any kind of real number; an int stays one."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63):
+        return value
+    try:
+        amount = math.nan if isinstance(value, bool | str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        amount = math.nan
+    if not 0 < amount < float(_LARGEST_COUNT):
         raise ValueError(f"{name}: {value!r}: give a number above 0, or None where it is not known")
+    return amount

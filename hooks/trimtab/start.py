@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import embedded, identity, lifecycle
-from trimtab.asked import Asked, Watched
+from trimtab.asked import MAX_NAME_CHARACTERS, Asked, Watched
 from trimtab.capture.step_values import StepValues
 from trimtab.guard import Guard
 from trimtab.identity import Place, RunIdentity
@@ -25,6 +25,7 @@ from trimtab.launch import Membership, join, note_attempt
 from trimtab.link import Link
 from trimtab.outbound.pipeline import Bounds, Ends, Pipeline
 from trimtab.outbound.transport import HttpTransport
+from trimtab.plain_values import encodable
 from trimtab.rewind.boundary import Boundary, DiskCheckpoints
 from trimtab.rewind.commands import CommandDesk, Mode
 from trimtab.rewind.health import parameters_are_finite
@@ -65,7 +66,7 @@ def watch(
             later: a run that cannot be watched trains all the same, and the log says why.
     """
     watched = Watched(model, optimizer, scheduler, scaler)
-    project = (Path.cwd().name or "default") if project is None else project
+    project = _folder_project() if project is None else project
     asked = Asked(project, name, rollback, total_steps, tokens_per_step, config, watched)
     settings = JobSettings.from_environ(os.environ, url)
     guard = Guard()
@@ -75,6 +76,12 @@ def watch(
         with guard.shield("watch"):
             return _start(asked, settings, guard)
     return inert_watch(settings.run or identity.new_run_id(project, time.time()), guard, why)
+
+
+def _folder_project() -> str:
+    """Name the project after the folder that the job runs in, whatever its name is made of."""
+    name = encodable(Path.cwd().name)[:MAX_NAME_CHARACTERS]
+    return name if name.strip() else "default"
 
 
 def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
