@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from trimtab import wire
+from trimtab_monitor.incident_text import number
 from trimtab_monitor.testing import Story, batches_of
 
 Send = Callable[[wire.Batch], dict[str, Any]]
@@ -263,6 +264,37 @@ class TestAnIncident:
         assert home.headers["content-type"].startswith("text/html")
         assert f'href="/runs/{run}"' in home.text
         assert "loss_spike" in http.get(f"/runs/{run}").text
+
+    def test_the_page_of_a_run_tells_how_it_stands(
+        self, http: httpx.Client, run: str, spiking: dict[str, Any]
+    ) -> None:
+        page = http.get(f"/runs/{run}").text
+        told_by_api = http.get(f"/v1/runs/{run}").json()
+        step, joules = told_by_api["last_step"], told_by_api["ledger"]["joules"]
+        for name, told in (
+            ("status", "running"),
+            ("last step", f"{step}, attempt 0"),
+            ("rollback", "auto; 0 done, 0 steps lost"),
+            ("energy", f"{number(joules)} J"),
+        ):
+            assert f"<th>{name}</th><td>{told}</td>" in page
+        assert "<th>latest loss</th>" in page
+        assert "refresh" not in page
+
+    def test_the_address_that_a_job_prints_leads_to_its_page(self, http: httpx.Client, run: str) -> None:
+        answer = http.get("/", params={"run": run}, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (307, f"/runs/{run}")
+
+    def test_a_redirect_stays_on_this_host(self, http: httpx.Client) -> None:
+        answer = http.get("/", params={"run": "/evil.example/?a"}, follow_redirects=False)
+        assert answer.headers["location"] == "/runs/%2Fevil.example%2F%3Fa"
+
+    def test_the_page_of_a_run_that_is_not_heard_of_yet_asks_again(self, http: httpx.Client) -> None:
+        answer = http.get("/", params={"run": "soon<b>"}, follow_redirects=True)
+        assert answer.status_code == 200
+        assert "not heard of yet" in answer.text
+        assert '<meta http-equiv="refresh" content="2">' in answer.text
+        assert "<b>" not in answer.text
 
 
 class TestCommands:
