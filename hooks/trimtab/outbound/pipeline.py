@@ -118,18 +118,16 @@ class Pipeline:
         deadline = time.monotonic() + seconds
         drained = self._drainer.stop(seconds * _DRAIN_SHARE)
         sent = self._sender.close(max(0.0, deadline - time.monotonic()))
+        lost = 0 if sent else self._spool.flush()
+        self._ring[Slot.NOT_KEPT] = lost
         if drained and not keep_ring:
             self._writer.close()
             self._ring.close()
-        if self._home is None:
-            self._tell_left(drained and sent, "lost: no folder could be used")
-        elif drained and sent:
+        if not (drained and sent):
+            self._tell_left(lost)
+            self.abandon()
+        elif self._home is not None:
             self._home.remove()
-        else:
-            self._tell_left(
-                False, f"kept in {self._home.path} and sent by the next job or the collector here"
-            )
-            self._home.release()
 
     def abandon(self) -> None:
         """Let go of everything without touching it: in a forked child, where all of it is the parent's."""
@@ -177,10 +175,13 @@ class Pipeline:
         self._ring[Slot.DROPPED_TOLD] += full
         return full
 
-    def _tell_left(self, sent: bool, what: str) -> None:
-        if not sent:
-            LOG.warning(
-                "trimtab: %s: the collector did not take all in time: the rest is %s",
-                self._identity.run,
-                what,
-            )
+    def _tell_left(self, lost: int) -> None:
+        """Say what becomes of what the collector does not have, and how much of it is lost."""
+        if self._home is None:
+            what = f"lost, {lost} steps: no folder could be used"
+        else:
+            what = f"kept in {self._home.path} and sent by the next job or the collector here"
+            what += f", but for {lost} steps, lost: the disk did not take them" if lost else ""
+        LOG.warning(
+            "trimtab: %s: the collector did not take all in time: the rest is %s", self._identity.run, what
+        )

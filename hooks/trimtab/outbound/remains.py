@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from trimtab import wire
 from trimtab.identity import RunIdentity
-from trimtab.outbound.packer import Part, parts
+from trimtab.outbound.packer import Event, Part, parts
 from trimtab.outbound.process_dir import RING
-from trimtab.outbound.ring import RING_FULL, Ring, RingError, RingReader, Slot
+from trimtab.outbound.ring import NOT_KEPT, RING_FULL, Ring, RingError, RingReader, Slot
 from trimtab.outbound.spool import FileSpool, SpoolRecord
 
 LOG = logging.getLogger("trimtab")
@@ -69,8 +69,9 @@ class _Remains:
             self._look_at(part)
             end = part.end
             yield self._record(part)
-        if not self._ended:
-            yield self._record(Part(self._attempt, end, events=[*self._death()]))
+        last: list[Event] = [*self._lost(), *([] if self._ended else [self._death()])]
+        if last:
+            yield self._record(Part(self._attempt, end, events=last))
 
     def _record(self, part: Part) -> SpoolRecord:
         if part.attempt != self._attempt:
@@ -85,13 +86,20 @@ class _Remains:
         times = [*part.time[-1:], *(float(event["time"]) for event in part.events)]
         self._last_sign = max([self._last_sign, *times])
 
-    def _death(self) -> Iterator[dict[str, Any]]:
+    def _lost(self) -> Iterator[dict[str, Any]]:
+        """Say what the process could no longer tell of its losses."""
+        full = self._ring[Slot.DROPPED] - self._ring[Slot.DROPPED_TOLD]
+        for count, reason in ((full, RING_FULL), (self._ring[Slot.NOT_KEPT], NOT_KEPT)):
+            if count:
+                yield {"kind": wire.SAMPLES_DROPPED, "count": count, "reason": reason, **self._stamp()}
+
+    def _death(self) -> dict[str, Any]:
         """Say that the process died, as of its last sign of life: the same whenever it is found."""
-        stamp = {"step": self._step, "time": self._last_sign}
-        lost = self._ring[Slot.DROPPED] - self._ring[Slot.DROPPED_TOLD]
-        if lost:
-            yield {"kind": wire.SAMPLES_DROPPED, "count": lost, "reason": RING_FULL, **stamp}
-        yield {"kind": PROCESS_DIED, "pid": self._identity.pid, "host": self._identity.host, **stamp}
+        pid, host = self._identity.pid, self._identity.host
+        return {"kind": PROCESS_DIED, "pid": pid, "host": host, **self._stamp()}
+
+    def _stamp(self) -> dict[str, Any]:
+        return {"step": self._step, "time": self._last_sign}
 
 
 def _last_written(path: Path) -> float:

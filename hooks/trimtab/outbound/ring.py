@@ -45,6 +45,9 @@ _LARGEST_STRETCH: Final = 4096
 RING_FULL: Final = "the ring was full: steps came faster than they could be packed"
 """The reason for which records that found no room were dropped."""
 
+NOT_KEPT: Final = "neither the collector nor the disk took them before the job ended"
+"""The reason for which steps were lost at a job's end."""
+
 REENTERED: Final = -2
 FULL: Final = -1
 
@@ -63,6 +66,8 @@ class Slot(IntEnum):
     DROPPED = 24
     """Records that found no room."""
     DROPPED_TOLD = 25
+    NOT_KEPT = 26
+    """Steps that were in memory at the end, and went neither to the collector nor to the disk."""
 
 
 def word_of(size: int, kind: int, attempt: int) -> int:

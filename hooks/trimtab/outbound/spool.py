@@ -102,6 +102,12 @@ class MemorySpool:
             self._bytes -= len(self._records.popleft().body)
 
     @property
+    def rows(self) -> int:
+        """How many steps wait here."""
+        with self._lock:
+            return sum(record.rows for record in self._records)
+
+    @property
     def full(self) -> bool:
         """Tell whether the bound is reached."""
         return self._bytes >= self._capacity

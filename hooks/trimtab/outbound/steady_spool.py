@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -12,10 +13,10 @@ DISK_AGAIN_SECONDS: Final = 30.0
 
 
 class SteadySpool:
-    """Appends to `disk`, and to `memory` from the first failure until what is there has been sent.
+    """Appends to `disk`, and to `memory` while the disk fails; then what is in memory goes to the disk first.
 
     `disk` is None where no folder could be made. `on_trouble` is told of each failure of the disk. What is in
-    memory dies with the process: that is all that is lost.
+    memory dies with the process: that is all that is lost. One thread appends, another sends.
     """
 
     def __init__(
@@ -31,36 +32,66 @@ class SteadySpool:
         self._clock = clock
         self._disk_again = 0.0
         self._first_from: Spool = memory
+        self._lock = threading.RLock()
+        """Held where a batch may change its place: the sender confirms it where it is by then."""
 
     def append(self, record: SpoolRecord) -> None:
         """Put a batch at the end, on the disk if it can be."""
-        if self._disk is not None and self._memory.first() is None and self._clock() >= self._disk_again:
-            try:
-                self._disk.append(record)
-            except OSError as error:
-                self._disk_again = self._clock() + DISK_AGAIN_SECONDS
-                self._on_trouble(error)
-            else:
-                return
+        if self._clock() >= self._disk_again and self._to_disk(record):
+            return
         self._memory.append(record)
+
+    def flush(self) -> int:
+        """Try once more to move to the disk what is in memory; return how many steps stay there."""
+        self._to_disk()
+        return self._memory.rows
 
     def first(self) -> SpoolRecord | None:
         """Return the oldest batch that is not confirmed: what is on the disk came first."""
-        if self._disk is not None:
-            record = self._disk.first()
-            if record is not None:
-                self._first_from = self._disk
-                return record
-        self._first_from = self._memory
-        return self._memory.first()
+        with self._lock:
+            if self._disk is not None:
+                record = self._disk.first()
+                if record is not None:
+                    self._first_from = self._disk
+                    return record
+            self._first_from = self._memory
+            return self._memory.first()
 
     def confirm(self) -> None:
         """Forget the batch that `first` gave."""
-        self._first_from.confirm()
+        with self._lock:
+            self._first_from.first()  # a batch that has been moved since is not read there yet
+            self._first_from.confirm()
 
     @property
     def full(self) -> bool:
         """Tell whether the place that a batch would go to now has reached its bound."""
-        if self._disk is None or self._memory.first() is not None or self._clock() < self._disk_again:
+        if self._disk is None or self._clock() < self._disk_again:
             return self._memory.full
         return self._disk.full
+
+    def _to_disk(self, *after: SpoolRecord) -> bool:
+        """Move what is in memory to the disk, then append `after`; False: the disk did not take it all."""
+        if self._disk is None:
+            return False
+        try:
+            while self._move_first(self._disk):
+                pass
+            for record in after:
+                self._disk.append(record)
+        except OSError as error:
+            self._disk_again = self._clock() + DISK_AGAIN_SECONDS
+            self._on_trouble(error)
+            return False
+        return True
+
+    def _move_first(self, disk: Spool) -> bool:
+        with self._lock:
+            record = self._memory.first()
+            if record is None:
+                return False
+            disk.append(record)
+            self._memory.confirm()
+            # Nothing was on the disk if the sender holds this batch: it is the first there now.
+            self._first_from = disk
+            return True

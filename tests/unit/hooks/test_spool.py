@@ -145,16 +145,44 @@ def test_a_full_disk_is_gone_round_and_returned_to_in_order() -> None:
     assert disk.first() == record(4)
 
 
-def test_what_is_in_memory_goes_before_what_comes_after_even_if_the_disk_is_back() -> None:
+def test_what_is_in_memory_moves_to_the_disk_in_order_once_that_works_again() -> None:
     now = 0.0
-    disk = Disk()
-    spool = SteadySpool(disk, MemorySpool(CAPACITY), lambda _: None, lambda: now)
+    disk, memory = Disk(), MemorySpool(CAPACITY)
+    spool = SteadySpool(disk, memory, lambda _: None, lambda: now)
     disk.is_full = True
     spool.append(record(0))
+    spool.append(record(1))
     disk.is_full = False
     now += DISK_AGAIN_SECONDS
+    spool.append(record(2))
+    assert memory.first() is None
+    assert drain(disk) == [0, 1, 2]
+
+
+def test_a_batch_that_moves_while_it_is_sent_is_confirmed_where_it_is(tmp_path: Path) -> None:
+    now = 0.0
+    full = Disk()
+    full.is_full = True
+    spool = SteadySpool(full, MemorySpool(CAPACITY), lambda _: None, lambda: now)
     spool.append(record(1))
-    assert drain(spool) == [0, 1]
+    spool._disk = FileSpool(tmp_path, CAPACITY)  # its own, which reads a batch before it confirms it
+    assert spool.first() == record(1)
+    now += DISK_AGAIN_SECONDS
+    spool.append(record(2))
+    spool.confirm()
+    assert drain(spool) == [2]
+
+
+def test_at_the_end_the_disk_is_tried_once_more_and_what_it_does_not_take_is_told() -> None:
+    disk = Disk()
+    spool = SteadySpool(disk, MemorySpool(CAPACITY), lambda _: None, lambda: 0.0)
+    disk.is_full = True
+    spool.append(record(3))
+    spool.append(record(4))
+    assert spool.flush() == 7
+    disk.is_full = False
+    assert spool.flush() == 0
+    assert drain(disk) == [3, 4]
 
 
 def test_without_a_disk_the_memory_is_bounded() -> None:
