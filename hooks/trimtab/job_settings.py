@@ -12,6 +12,8 @@ from trimtab.identity import check_run_id
 
 MIB: Final = 2**20
 _SMALLEST_RING: Final = 64 * 1024
+_YES: Final = ("1", "true", "yes", "on")
+_NO: Final = ("", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,10 @@ class JobSettings:
     def from_environ(cls, environ: Mapping[str, str], url: str | None = None) -> JobSettings:
         """Read the `TRIMTAB_*` variables; `url`, if given, comes before the environment."""
         folder = environ.get("TRIMTAB_DIR")
-        url = url or environ.get("TRIMTAB_URL") or None
+        if url is None or url == "":
+            url = environ.get("TRIMTAB_URL") or None
         return cls(
-            url=check_url(url) if url else None,
+            url=check_url(url) if url is not None else None,
             folder=Path(folder).expanduser() if folder else None,
             run=environ.get("TRIMTAB_RUN") or None,
             attempt=_int_or_none(environ, "TRIMTAB_ATTEMPT"),
@@ -64,7 +67,7 @@ class JobSettings:
             spool_bytes=_int(environ, "TRIMTAB_SPOOL_BYTES", cls.spool_bytes),
             snapshot_every=_int(environ, "TRIMTAB_SNAPSHOT_EVERY", cls.snapshot_every),
             snapshot_keep=_int(environ, "TRIMTAB_SNAPSHOT_KEEP", cls.snapshot_keep),
-            disabled=environ.get("TRIMTAB_DISABLED", "").lower() in ("1", "true", "yes"),
+            disabled=_flag(environ, "TRIMTAB_DISABLED"),
         )
 
     def spool_root(self, environ: Mapping[str, str]) -> Path:
@@ -86,15 +89,30 @@ class JobSettings:
 
 def check_url(url: str) -> str:
     """Return the collector's address without a slash at its end, or raise ValueError with the remedy."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not isinstance(url, str) or not _is_address(url):
         raise ValueError(f"url: {url!r}: give the collector's address, such as http://collector.example:8787")
     return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        url.encode()
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number or too large
+        return False
 
 
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise ValueError(f"{name}: {value}: give {least} or more")
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name, "").strip().lower()
+    if text not in _YES + _NO:
+        raise ValueError(f"{name}: {environ[name]!r}: give 1 for yes or 0 for no")
+    return text in _YES
 
 
 def _int(environ: Mapping[str, str], name: str, default: int) -> int:

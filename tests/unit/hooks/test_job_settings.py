@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,11 @@ def test_nothing_set_gives_the_defaults() -> None:
         ("TRIMTAB_URL", "ftp://host"),
         ("TRIMTAB_URL", "host:8787"),
         ("TRIMTAB_URL", "http://"),
+        ("TRIMTAB_URL", "http://host:port"),
+        ("TRIMTAB_URL", "http://host:70000"),
+        ("TRIMTAB_URL", "http://host:0"),
+        ("TRIMTAB_URL", "http://[::1"),
+        ("TRIMTAB_DISABLED", "maybe"),
         ("TRIMTAB_RUN", "a b"),
         ("TRIMTAB_RING_BYTES", "10"),
         ("TRIMTAB_SPOOL_BYTES", "lots"),
@@ -39,6 +45,12 @@ def test_a_wrong_value_is_told_with_the_remedy(name: str, value: str) -> None:
     assert value in str(caught.value)
 
 
+@pytest.mark.parametrize("url", [3, 0, b"http://host", "http://\udc80"])
+def test_a_url_that_is_none_is_told(url: Any) -> None:
+    with pytest.raises(ValueError, match=r"^url: .*give"):
+        JobSettings.from_environ({"TRIMTAB_URL": "http://environ:1"}, url)
+
+
 def test_the_spool_is_beside_the_embedded_collector_or_in_the_state_folder(tmp_path: Path) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path)}
     assert JobSettings().spool_root(state) == Path.cwd() / ".trimtab" / "spool"
@@ -49,6 +61,10 @@ def test_the_spool_is_beside_the_embedded_collector_or_in_the_state_folder(tmp_p
     assert JobSettings(url="http://c").spool_root({}) == default
 
 
-@pytest.mark.parametrize(("text", "disabled"), [("1", True), ("true", True), ("", False), ("0", False)])
+@pytest.mark.parametrize(
+    ("text", "disabled"),
+    [(text, True) for text in ("1", "true", "yes", "on", "ON ")]
+    + [(text, False) for text in ("", "0", "false", "no", "Off")],
+)
 def test_watching_can_be_switched_off(text: str, disabled: bool) -> None:
     assert JobSettings.from_environ({"TRIMTAB_DISABLED": text}).disabled is disabled
