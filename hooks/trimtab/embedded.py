@@ -52,10 +52,10 @@ def start_or_join(folder: Path, command: Sequence[str] | None = None) -> str:
     and the lock are appended as `--dir`, `--fd` and `--lock-fd`.
 
     Raises:
-        EmbeddedError: the collector is not installed.
+        EmbeddedError: the collector is not installed, or a file is where the folder should be.
         OSError: the folder cannot be used, or whoever starts the collector does not finish.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     deadline = time.monotonic() + _JOIN_SECONDS
     while True:
         lock = _take_lock(folder / LOCK)
@@ -67,6 +67,15 @@ def start_or_join(folder: Path, command: Sequence[str] | None = None) -> str:
         if time.monotonic() > deadline:
             raise EmbeddedError(f"{folder / LOCK} is held and {folder / ADDRESS} does not appear")
         time.sleep(_POLL_SECONDS)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise EmbeddedError(
+            f"{folder}: a file is where the folder should be: set TRIMTAB_DIR to a folder"
+        ) from error
 
 
 def read_address(folder: Path) -> CollectorAddress | None:

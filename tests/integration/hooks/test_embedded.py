@@ -134,3 +134,11 @@ def test_one_on_another_machine_is_told_not_joined(folder: Path, command: list[s
     (folder / ADDRESS).write_text(json.dumps(address | {"host": "elsewhere"}))
     with pytest.raises(EmbeddedError, match=r"elsewhere.*TRIMTAB_URL"):
         start_or_join(folder, command)
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_where_the_folder_should_be_is_told_with_the_remedy(tmp_path: Path, below: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(EmbeddedError, match=r"file.*set TRIMTAB_DIR to a folder"):
+        start_or_join(file / below)
