@@ -1,9 +1,9 @@
 """What happens to the watches of a process when it forks, exits or is asked to end.
 
 - `fork`: the child's watches are inert at once; the parent's ring, spool and connection are not the child's
-to
-  touch.
-- exit: what is left is sent, for a few seconds at most.
+  to touch.
+- exit: what is left is sent, for a few seconds at most. An uncaught exception makes it a failed run; the code
+  of `sys.exit` cannot be seen by then, so such a run is finished, with "without close()" as its reason.
 - SIGTERM, only where nobody handles it: the same, then the signal is raised again with its default action, so
   that the exit status is what it would have been.
 """
@@ -65,7 +65,7 @@ def _hook_process() -> None:
 def _at_exit() -> None:
     error = uncaught()
     if error is None:
-        _end_all("finished", "the process exited")
+        _end_all("finished", "the process ended without close()")
     else:
         _end_all("failed", f"{type(error).__name__}: {error}"[:300])
 

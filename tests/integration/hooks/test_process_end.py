@@ -203,7 +203,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 
 @pytest.mark.parametrize(
     ("ending", "code", "status"),
-    [("", 0, "finished"), ("raise ZeroDivisionError('boom')", 1, "failed"), ("sys.exit(0)", 0, "finished")],
+    [("", 0, "finished"), ("raise ZeroDivisionError('boom')", 1, "failed"), ("sys.exit(3)", 3, "finished")],
 )
 def test_a_job_that_does_not_close_is_closed_at_exit(
     tmp_path: Path, collector: RecordingCollector, ending: str, code: int, status: str
@@ -216,7 +216,13 @@ def test_a_job_that_does_not_close_is_closed_at_exit(
     assert collector.rows() == list(range(1, 101))
     (end,) = collector.events("run_end")
     assert end["status"] == status
-    assert ("boom" in end["reason"]) == (status == "failed")
+    assert (
+        end["reason"]
+        == {
+            "finished": "the process ended without close()",
+            "failed": "ZeroDivisionError: boom",
+        }[status]
+    )
 
 
 def test_with_the_collector_away_a_job_ends_soon_and_says_where_its_samples_are(tmp_path: Path) -> None:
