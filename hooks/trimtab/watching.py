@@ -92,6 +92,7 @@ class Watch:
 
     def step(
         self,
+        /,
         loss: Any = None,
         lr: Any = None,
         *,
@@ -134,7 +135,7 @@ class Watch:
             self._journal.pause(perf_counter() - began)
             self._enter_phase(before)
 
-    def record(self, **metrics: Any) -> None:
+    def record(self, /, **metrics: Any) -> None:
         """Record values that belong to the last step but are known only now, such as an evaluation's."""
         with self._guard.shield("record"), self._lock:
             if self.over is None:

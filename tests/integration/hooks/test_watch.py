@@ -140,6 +140,20 @@ def test_other_metrics_are_kept_and_none_is_not_measured(collector: RecordingCol
     assert bits(collector.column("grad_norm/head")) == bits([2.0, wire.NOT_MEASURED])
 
 
+def test_a_metric_may_have_any_name(collector: RecordingCollector, home: Path) -> None:
+    with start(collector) as watch:
+        watch.step(self=1.5)
+        watch.record(self=2.5)
+    assert collector.column("self") == [1.5, 2.5]
+
+
+def test_a_list_of_models_is_watched_again_by_its_elements(collector: RecordingCollector, home: Path) -> None:
+    model, optimizer = model_and_optimizer()
+    first = start(collector, [model], [optimizer])
+    with start(collector, [model], [optimizer]):
+        assert first.over is not None
+
+
 def test_a_step_that_goes_backwards_begins_an_attempt(collector: RecordingCollector, home: Path) -> None:
     with start(collector) as watch:
         for step in (10, 11, 11, 12, 11, np.int64(12)):
