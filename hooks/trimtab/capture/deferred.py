@@ -92,7 +92,7 @@ class DeferredReader:
         while self._rows and all(part.transfer.done() for part in self._rows[0][1]):
             row, parts = self._rows.popleft()
             for part in parts:
-                row.values.update(zip(part.names, part.transfer.values(), strict=True))
+                row.values.update(self._arrived(part))
             yield row
 
     def finish(self, timeout_s: float) -> Iterator[RowValues]:
@@ -118,9 +118,25 @@ class DeferredReader:
                 del values[name]
             else:
                 values[name] = number
-        return [
-            _Part(list(held), self._copier(at).start(list(held.values()))) for at, held in on_device.items()
-        ]
+        return [part for at, held in on_device.items() for part in self._copy(at, held)]
+
+    def _copy(self, device: torch.device, held: dict[str, Tensor]) -> list[_Part]:
+        """Begin one copy of all; where that fails, one of each, so that only what is at fault is left out."""
+        try:
+            return [_Part(list(held), self._copier(device).start(list(held.values())))]
+        except Exception as error:  # noqa: BLE001  (whatever a tensor raises costs its own value, not the row)
+            if len(held) == 1:
+                self._tell(next(iter(held)), error)
+                return []
+        return [part for name, tensor in held.items() for part in self._copy(device, {name: tensor})]
+
+    def _arrived(self, part: _Part) -> dict[str, float]:
+        try:
+            return dict(zip(part.names, part.transfer.values(), strict=True))
+        except Exception as error:  # noqa: BLE001  (as above: the rest of the row is written)
+            for name in part.names:
+                self._tell(name, error)
+            return {}
 
     def _copier(self, device: torch.device) -> Copier:
         if device not in self._copiers:
@@ -131,10 +147,13 @@ class DeferredReader:
         try:
             return scalars.as_float(value)
         except scalars.NotANumberError as error:
-            if name not in self._told:
-                self._told.add(name)
-                LOG.warning("trimtab: %s is left out: %s", name, error)
+            self._tell(name, error)
             return None
+
+    def _tell(self, name: str, error: Exception) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            LOG.warning("trimtab: %s is left out: %s", name, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,4 +235,12 @@ class _LateTransfer:
         return self.asked > 1
 
     def values(self) -> list[float]:
-        return [float(tensor) for tensor in self.held]
+        return [_late(tensor) for tensor in self.held]
+
+
+def _late(tensor: Tensor) -> float:
+    try:
+        return scalars.as_float(tensor)
+    except scalars.NotANumberError as error:
+        LOG.debug("trimtab: a value on %s cannot be read: %s", tensor.device, error)
+        return NOT_MEASURED

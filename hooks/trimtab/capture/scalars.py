@@ -16,18 +16,24 @@ def as_float(value: Any) -> float:
     Raises:
         NotANumberError: it is none; the message says what to pass instead.
     """
+    try:
+        return _read(value)
+    except NotANumberError:
+        raise
+    except Exception as error:  # a value runs its own code: whatever that raises costs this value only
+        raise NotANumberError(
+            f"a {_described(value)}: pass one number, such as its mean ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _read(value: Any) -> float:
     if hasattr(value, "full_tensor"):
         raise NotANumberError("a DTensor holds a share of the value: pass value.full_tensor()")
     if isinstance(value, str | bytes) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         raise NotANumberError(f"a {type(value).__name__}: pass a number or a one-element tensor")
     if hasattr(value, "detach"):
         value = value.detach()
-    try:
-        return float(value.item() if getattr(value, "ndim", 0) else value)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise NotANumberError(
-            f"a {_described(value)}: pass one number, such as its mean ({error})"
-        ) from error
+    return float(value.item() if getattr(value, "ndim", 0) else value)
 
 
 def is_on_device(value: Any) -> TypeGuard[Any]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trimtab.capture.deferred import DeferredReader, LateCopier, RowValues, Transfer
+from trimtab.vocabulary import is_measured
 
 
 class Arrival:
@@ -177,3 +178,33 @@ def test_a_value_that_is_overwritten_later_is_the_one_it_was() -> None:
     transfer = LateCopier().start([loss])
     loss.zero_()
     assert transfer.values() == [1.5]
+
+
+class PickyDevice(Device):
+    """A device that raises for a copy with a tensor that it cannot convert."""
+
+    def start(self, tensors: Sequence[Tensor]) -> Transfer:
+        if any(tensor.is_complex() for tensor in tensors):
+            raise UserWarning("Casting complex values to real discards the imaginary part")
+        return super().start(tensors)
+
+
+def test_a_value_that_cannot_be_copied_costs_itself_only(caplog: pytest.LogCaptureFixture) -> None:
+    device = PickyDevice()
+    reader = DeferredReader(lambda _: device)
+    odd = torch.empty((), device="meta", dtype=torch.complex64)
+    reader.submit(row(1, loss=math.nan, grad_norm=device.tensor(2.0), odd=odd))
+    device.arrivals[0].arrived = True
+    (ready,) = reader.ready()
+    assert math.isnan(ready.values["loss"])
+    assert ready.values["grad_norm"] == 2.0
+    assert not is_measured(ready.values["odd"])
+    assert "odd is left out" in caplog.text
+
+
+def test_a_late_value_that_cannot_be_read_costs_itself_only() -> None:
+    reader = DeferredReader(lambda _: LateCopier())
+    reader.submit(row(1, loss=math.inf, aux=torch.empty((), device="meta")))
+    (ready,) = reader.finish(5.0)
+    assert ready.values["loss"] == math.inf
+    assert not is_measured(ready.values["aux"])

@@ -62,6 +62,21 @@ def test_what_is_no_number_says_what_to_pass(value: Any) -> None:
         as_float(value)
 
 
+class Hostile:
+    """A value whose own code fails in a way that nobody foresees."""
+
+    def __float__(self) -> float:
+        raise LookupError("mine")
+
+
+@pytest.mark.parametrize(
+    "value", [Hostile(), np.complex64(1), torch.tensor(1j), torch.empty((), device="meta")]
+)
+def test_whatever_a_value_raises_makes_it_no_number(value: Any) -> None:
+    with pytest.raises(NotANumberError, match="pass one number"):
+        as_float(value)
+
+
 def test_only_what_would_have_to_be_waited_for_is_on_a_device() -> None:
     assert is_on_device(torch.empty((), device="meta"))
     assert not is_on_device(torch.empty((2,), device="meta"))
