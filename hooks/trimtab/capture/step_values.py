@@ -96,6 +96,11 @@ class StepValues:
         try:
             return as_float(value)
         except NotANumberError as error:
-            if self._drops.count("not a number", name):
+            if self._drops.count("not a number", _as_text(name)):
                 LOG.warning("trimtab: %s: %s; the value is dropped and counted", name, error)
             return NOT_MEASURED
+
+
+def _as_text(name: object) -> str:
+    """Return a name that a loop gave, whatever it is, as a short text that has UTF-8."""
+    return str(name)[:100].encode("utf-8", "backslashreplace").decode()

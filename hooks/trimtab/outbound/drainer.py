@@ -125,6 +125,13 @@ class Drainer:
             self._thread.join(max(timeout, 0.0))
         return not self._thread.is_alive()
 
+    def put_counts(self) -> bool:
+        """Spool what was counted after the last drain, once the thread has ended; False: nothing was."""
+        counts = list(self._counts())
+        if counts:
+            self._batches.put(self._batches.extra(), events=counts)
+        return bool(counts)
+
     def _run(self) -> None:
         going = True
         while going:

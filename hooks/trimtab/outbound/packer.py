@@ -19,6 +19,8 @@ from trimtab.vocabulary import NOT_MEASURED, Batch, Device
 
 MAX_ROWS: Final = 16384
 """Rows of one batch: below a megabyte with the standard metrics."""
+MAX_BYTES: Final = 2**20
+"""Columns of one batch, so that the collector never refuses one for its size."""
 
 Event = Mapping[str, Any]
 
@@ -37,6 +39,13 @@ class Part:
     metrics: dict[str, array[float]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     unnamed: int = 0
+
+    def has_room(self, stretch: Stretch, names: Mapping[int, tuple[str, ...]]) -> bool:
+        """Tell whether the bounds of a batch leave room for a stretch; every column has a value a row."""
+        columns = self.metrics.keys() | names.get(kind_of(stretch.word), ())
+        row_bytes = 8 * (len(columns) + 2)
+        rows = len(self.step) + (stretch.count if kind_of(stretch.word) != EVENT_KIND else 0)
+        return len(self.step) < MAX_ROWS and (not self.step or rows * row_bytes <= MAX_BYTES)
 
     def add_rows(self, stretch: Stretch, names: tuple[str, ...]) -> None:
         """Append rows; a column that one side lacks is filled with "not measured"."""
@@ -62,14 +71,16 @@ class Part:
 def parts(
     stretches: Iterable[Stretch], names: Mapping[int, tuple[str, ...]], base_attempt: int
 ) -> Iterator[Part]:
-    """Cut what the ring holds into parts of one attempt and at most about `MAX_ROWS` rows each.
+    """Cut what the ring holds into parts of one attempt and of bounded size.
+
+    One has `MAX_ROWS` rows and a stretch at most, and `MAX_BYTES` of columns, or a single row of more.
 
     The ring counts attempts from 0 in each process; `base_attempt` is the process's first.
     """
     part: Part | None = None
-    for stretch in stretches:
+    for stretch in (piece for whole in stretches for piece in whole.pieces(MAX_BYTES)):
         attempt = base_attempt + attempt_of(stretch.word)
-        if part is not None and (part.attempt != attempt or len(part.step) >= MAX_ROWS):
+        if part is not None and (part.attempt != attempt or not part.has_room(stretch, names)):
             yield part
             part = None
         if part is None:

@@ -118,6 +118,8 @@ class Pipeline:
         deadline = time.monotonic() + seconds
         drained = self._drainer.stop(seconds * _DRAIN_SHARE)
         sent = self._sender.close(max(0.0, deadline - time.monotonic()))
+        if drained and self._home is not None and self._drainer.put_counts():
+            sent = False  # what was refused last is told by whoever delivers the rest
         lost = 0 if sent else self._spool.flush()
         self._ring[Slot.NOT_KEPT] = lost
         if drained and not keep_ring:

@@ -9,13 +9,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trimtab.guard import Tally
-from trimtab.outbound.records import EVENT_KIND, STANDARD_NAMES, MetricSets, RowLayout, event_payload
+from trimtab.outbound.records import (
+    EVENT_KIND,
+    MAX_NAME_CHARACTERS,
+    STANDARD_NAMES,
+    MetricSets,
+    RowLayout,
+    event_payload,
+    is_sendable,
+)
 from trimtab.outbound.ring import FRAME_BYTES, MAX_ATTEMPT, REENTERED, RingWriter, word_of
 from trimtab.vocabulary import GRAD_NORM, LOSS, NOT_MEASURED, is_measured
 
 LOG = logging.getLogger("trimtab")
 
 TOO_MANY_SETS: Final = "too many different sets of metric names"
+BAD_NAME: Final = "a metric's name cannot be sent"
 _STANDARD: Final = frozenset(STANDARD_NAMES)
 _LOWEST: Final = -math.inf
 
@@ -92,12 +101,15 @@ class Recorder:
 
     def row(self, step: int, time: float, values: Mapping[str, float]) -> None:
         """Write a row of any metrics; one that the row lacks of the standard ones is not measured."""
-        layout = self._sets.layout(tuple(name for name in values if name not in _STANDARD))
+        extra = tuple(name for name in values if name not in _STANDARD)
+        layout = self._sets.layout(extra)
         if layout is None:
             self._count(
                 TOO_MANY_SETS, "give the same metric names at each step, None where one is not measured"
             )
             return
+        if len(layout.names) - len(STANDARD_NAMES) < len(extra):
+            self._count_refused(extra)
         writer = self._writer
         place = writer.reserve(layout.size)
         if place >= 0:
@@ -143,6 +155,16 @@ class Recorder:
 
     def _reentered(self) -> None:
         self._count("step() called by a signal handler inside step()", "call it in the training loop only")
+
+    def _count_refused(self, extra: tuple[str, ...]) -> None:
+        names = [name for name in extra if not is_sendable(name)]
+        if self._drops.count(BAD_NAME, by=len(names)):
+            LOG.warning(
+                "trimtab: %s: %.80r: the value is dropped and counted: use a text of 1 to %d characters",
+                BAD_NAME,
+                names[0],
+                MAX_NAME_CHARACTERS,
+            )
 
     def _count(self, reason: str, remedy: str) -> None:
         if self._drops.count(reason):

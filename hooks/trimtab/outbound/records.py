@@ -28,7 +28,15 @@ STANDARD_KIND: Final = 2
 STANDARD_NAMES: Final = (LOSS, GRAD_NORM, LR, STEP_SECONDS, TOKENS)
 MAX_SETS: Final = 4096
 MAX_EVENT_BYTES: Final = 64 * 1024
+MAX_NAME_CHARACTERS: Final = 512
 _LENGTH: Final = struct.Struct("=Q")
+
+
+def is_sendable(name: object) -> bool:
+    """Tell whether the collector takes this as a metric's name: one that it refuses spoils a whole batch."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in name)  # these have no UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +68,17 @@ class MetricSets:
         self.standard = self._add(())
 
     def layout(self, extra: tuple[str, ...]) -> RowLayout | None:
-        """Return the layout of the standard names and `extra`; None: there are too many sets already."""
+        """Return the layout of the standard names and those of `extra` that can be sent.
+
+        None: there are too many sets already.
+        """
         found = self._layouts.get(extra)
         if found is not None or len(self._layouts) >= MAX_SETS:
             return found
-        return self._add(extra)
+        sent = tuple(name for name in extra if is_sendable(name))
+        layout = self._layouts.get(sent) or self._add(sent)
+        self._layouts[extra] = layout
+        return layout
 
     def _add(self, extra: tuple[str, ...]) -> RowLayout:
         layout = RowLayout.of(STANDARD_KIND + len(self._layouts), STANDARD_NAMES + extra)

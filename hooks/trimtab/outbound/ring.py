@@ -97,6 +97,15 @@ class Stretch:
     end: int
     data: bytes
 
+    def pieces(self, most_bytes: int) -> Iterator[Stretch]:
+        """Cut it into stretches of at most `most_bytes`, or of one record where that is larger."""
+        size = len(self.data) // self.count
+        most = max(most_bytes // size, 1)
+        for first in range(0, self.count, most):
+            count = min(most, self.count - first)
+            end = self.end - (self.count - first - count) * size
+            yield Stretch(self.word, count, end, self.data[first * size : (first + count) * size])
+
 
 class RingError(ValueError):
     """A file that is no ring, or not one of this version."""

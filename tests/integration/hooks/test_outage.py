@@ -13,10 +13,10 @@ from trimtab.outbound.drainer import NoSampler
 from trimtab.outbound.leftovers import Leftovers
 from trimtab.outbound.pipeline import Bounds, Ends, Pipeline
 from trimtab.outbound.process_dir import folders
-from trimtab.outbound.rejected import Rejected
+from trimtab.outbound.rejected import REFUSED, Rejected
 from trimtab.outbound.ring import NOT_KEPT
 from trimtab.outbound.transport import Answer, Transport, UnreachableError
-from trimtab.testing import CollectorDouble, InMemoryTransport
+from trimtab.testing import CollectorDouble, InMemoryTransport, problem
 
 MIB = 2**20
 IDENTITY = RunIdentity("run", 0, 0, 1, host_name(), "boot", {"project": "p"}, "http://c")
@@ -79,3 +79,19 @@ def test_a_job_whose_collector_is_away_keeps_its_steps_on_disk(
     deliver(tmp_path, collector)
     assert collector.rows() == [1, 2, 3]
     assert collector.events("samples_dropped") == []
+
+
+def test_steps_that_the_collector_refuses_at_the_end_are_counted_by_whoever_comes_next(
+    tmp_path: Path,
+) -> None:
+    refusing, collector = CollectorDouble(), CollectorDouble()
+    refusing.replies = [lambda: None, lambda: problem(400, "no such thing")]
+    path = pipeline(tmp_path, InMemoryTransport(refusing))
+    for step in (1, 2, 3):
+        path.recorder.row(step, float(step), {"loss": 1.0})
+    path.start()
+    path.close(5.0)
+    deliver(tmp_path, collector)
+    (dropped,) = collector.events("samples_dropped")
+    assert dropped["count"] == 3
+    assert dropped["reason"].startswith(REFUSED)

@@ -6,13 +6,14 @@ import math
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab import wire
 from trimtab.guard import Tally
 from trimtab.outbound.packer import MAX_ROWS, Part, parts
-from trimtab.outbound.recorder import TOO_MANY_SETS, Recorder
+from trimtab.outbound.recorder import BAD_NAME, TOO_MANY_SETS, Recorder
 from trimtab.outbound.records import MAX_SETS, STANDARD_NAMES, MetricSets
 from trimtab.outbound.ring import Ring, RingReader, RingWriter
 
@@ -103,6 +104,35 @@ def test_a_long_run_is_cut_into_batches_of_bounded_size() -> None:
     found = path.parts()
     assert [step for part in found for step in part.step] == list(range(5 * MAX_ROWS // 2))
     assert all(len(wire.encode(part.batch(0, 0))) < 2 * MIB for part in found)
+
+
+def test_wide_and_ever_changing_rows_are_cut_by_bytes() -> None:
+    path = Path(32 * MIB)
+    for step in range(300):
+        path.recorder.row(step, float(step), {f"wide_{i}": 1.0 for i in range(1000)})
+    for step in range(300, 1000):
+        path.recorder.row(step, float(step), {f"odd_{step}": 1.0})
+    found = path.parts()
+    assert [step for part in found for step in part.step] == list(range(1000))
+    assert all(len(wire.encode(part.batch(0, 0))) < 2 * MIB for part in found)
+    ends = [part.end for part in found]
+    reader = RingReader(path.ring)
+    after_first = list(parts(reader.stretches(ends[0]), path.sets.names, 0))
+    assert after_first[0].step[0] == found[1].step[0]
+    assert sum(len(part.step) for part in after_first) == 1000 - len(found[0].step)
+
+
+def test_a_name_that_the_wire_refuses_costs_its_own_values_only(caplog: pytest.LogCaptureFixture) -> None:
+    path = Path()
+    bad: list[Any] = ["", 7, "x" * 513, "\ud800"]
+    for step in (1, 2):
+        path.recorder.row(step, 1.0, {"loss": math.nan, "good": 2.0} | dict.fromkeys(bad, 1.0))
+    (part,) = path.parts()
+    batch = wire.decode(wire.encode(part.batch(0, 0)))
+    assert list(batch.step) == [1, 2]
+    assert set(batch.metrics) == {"loss", "good"}
+    assert path.drops.take() == {(BAD_NAME, ""): 8}
+    assert caplog.text.count(BAD_NAME) == 1
 
 
 def test_rows_whose_names_were_lost_are_counted() -> None:
