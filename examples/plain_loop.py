@@ -8,6 +8,8 @@ bad batch is slipped in at step 400: the loss spikes, and the job goes back to a
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -35,8 +37,9 @@ def main() -> None:
     with trimtab.watch(
         model, optimizer, project="examples", rollback="auto", scheduler=scheduler, total_steps=STEPS
     ) as watch:
-        for step in range(1, STEPS + 1):
-            inputs, labels = batch_of(step)
+        batches = map(batch_of, itertools.count(1))
+        while watch.step_number < STEPS:
+            inputs, labels = next(batches)
             loss = nn.functional.cross_entropy(model(inputs), labels)
             optimizer.zero_grad()
             loss.backward()
