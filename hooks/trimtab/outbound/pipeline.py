@@ -127,7 +127,8 @@ class Pipeline:
             self._ring.close()
         if not (drained and sent):
             self._tell_left(lost)
-            self.abandon()
+            if self._home is not None:
+                self._home.release()
         elif self._home is not None:
             self._home.remove()
 

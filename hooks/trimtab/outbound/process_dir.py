@@ -41,6 +41,7 @@ class ProcessDir:
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self._lock: int | None = lock
+        self._ring_elsewhere = _ring_elsewhere(path)
 
     @classmethod
     def create(cls, root: Path, identity: RunIdentity) -> ProcessDir:
@@ -56,12 +57,26 @@ class ProcessDir:
         root.mkdir(parents=True, exist_ok=True)
         unfinished = root / (_UNFINISHED + name)
         unfinished.mkdir()
-        lock = os.open(unfinished / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unfinished.rename(root / name)
-        made = cls(root / name, lock)
-        made._append({"identity": identity})
+        try:
+            lock = os.open(unfinished / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        made = cls(unfinished, lock)
+        try:
+            made._begin(root / name, identity)
+        except OSError:
+            made.remove()
+            raise
         return made
+
+    def _begin(self, path: Path, identity: RunIdentity) -> None:
+        """Lock the folder, say whose it is, and give it the name under which others find it."""
+        assert self._lock is not None, "it is open until it is released"
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._append({"identity": identity})
+        self.path.rename(path)
+        self.path = path
 
     @classmethod
     def take(cls, path: Path) -> ProcessDir | None:
@@ -95,6 +110,7 @@ class ProcessDir:
             return self.path / RING
         place = shared_memory / f"{_RING_PREFIX}{self.path.name}"
         (self.path / RING).symlink_to(place)
+        self._ring_elsewhere = place
         return place
 
     def define_set(self, kind: int, names: tuple[str, ...]) -> None:
@@ -118,7 +134,12 @@ class ProcessDir:
             self._lock = None
 
     def release(self) -> None:
-        """Free the lock: whoever looks next may deliver what is left."""
+        """Free the lock: whoever looks next may deliver what is left.
+
+        Where the folder has been deleted under its owner nobody looks, and the ring would stay for ever.
+        """
+        if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
+            self._unlink_ring()
         self.abandon()
 
     def remove(self) -> None:
@@ -126,9 +147,7 @@ class ProcessDir:
 
         It is renamed first: killed in the middle, this leaves nothing that looks like a folder to deliver.
         """
-        ring = self.path / RING
-        if ring.is_symlink() and ring.readlink().name.startswith(_RING_PREFIX):
-            ring.readlink().unlink(missing_ok=True)
+        self._unlink_ring()
         doomed = self.path.with_name(_UNFINISHED + self.path.name)
         try:
             self.path.rename(doomed)
@@ -136,6 +155,19 @@ class ProcessDir:
             doomed = self.path
         shutil.rmtree(doomed, ignore_errors=True)
         self.release()
+
+    def _unlink_ring(self) -> None:
+        if self._ring_elsewhere is not None:
+            self._ring_elsewhere.unlink(missing_ok=True)
+            self._ring_elsewhere = None
+
+
+def _ring_elsewhere(path: Path) -> Path | None:
+    """Return where the link in a folder leads, if that is a ring of ours in shared memory."""
+    ring = path / RING
+    if ring.is_symlink() and ring.readlink().name.startswith(_RING_PREFIX):
+        return ring.readlink()
+    return None
 
 
 def _has_room(folder: Path, size: int) -> bool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,3 +70,37 @@ def test_the_ring_is_in_shared_memory_where_there_is_room(tmp_path: Path) -> Non
     assert (made.path / "ring").read_text() == "ring"
     made.remove()
     assert not place.exists()
+
+
+@pytest.mark.parametrize("end", [ProcessDir.remove, ProcessDir.release])
+def test_the_ring_goes_with_a_folder_that_was_deleted_under_its_owner(
+    tmp_path: Path, end: Callable[[ProcessDir], None]
+) -> None:
+    made = ProcessDir.create(tmp_path / "root", IDENTITY)
+    place = made.place_for_ring(1000, tmp_path, spare=0)
+    place.write_text("ring")
+    shutil.rmtree(tmp_path / "root")
+    end(made)
+    assert not place.exists()
+
+
+def test_a_folder_that_is_left_to_others_keeps_its_ring(tmp_path: Path) -> None:
+    made = ProcessDir.create(tmp_path / "root", IDENTITY)
+    place = made.place_for_ring(1000, tmp_path, spare=0)
+    place.write_text("ring")
+    made.release()
+    assert place.exists()
+
+
+def test_a_folder_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None:
+    """The limit on the size of a file stands in for a disk that is full."""
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            ProcessDir.create(tmp_path, IDENTITY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert list(tmp_path.iterdir()) == []
