@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from trimtab import wire
-from trimtab_monitor.incidents import KIND_RANK
+from trimtab_monitor.kinds import breaks_the_run
 from trimtab_monitor.types import Incident
 
 Mode = Literal["off", "advise", "auto"]
@@ -156,8 +156,8 @@ class RollbackState:
 
 
 def is_alarming(incident: Incident) -> bool:
-    """Whether a detector made it, and it is more than a mark on the chart."""
-    return incident.kind in KIND_RANK and incident.severity != "info"
+    """Whether the run breaks, and it is more than a mark on the chart."""
+    return breaks_the_run(incident.kind) and incident.severity != "info"
 
 
 def as_evidence(command: wire.Command) -> dict[str, Any]:
