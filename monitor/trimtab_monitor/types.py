@@ -68,6 +68,8 @@ class Incident:
 
     `bad_samples` counts the bad samples in a row since it was detected, or since the run was last restored;
     `clean_samples` those in a row that were not bad. `last_bad_step` is the last step that was.
+    `quiet_samples` counts those since it last got worse. It is over when no kind in `watched` is active any
+    more; only samples with a metric in `told_by` tell. `counted` is the attempt and step of the last of them.
     """
 
     id: str
@@ -87,6 +89,10 @@ class Incident:
     bad_samples: int = 0
     clean_samples: int = 0
     last_bad_step: int = 0
+    quiet_samples: int = 0
+    watched: list[str] = field(default_factory=list)
+    told_by: list[str] = field(default_factory=list)
+    counted: list[int] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The shape in which the API, `replay` and `report` tell it."""

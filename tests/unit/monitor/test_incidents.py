@@ -255,3 +255,117 @@ def test_how_long_an_incident_is_watched_is_a_setting() -> None:
     book.observe(Sample(5, 0.0, {"loss": 3.0}), [finding("loss_spike", 5)], always)
     assert book.observe(Sample(6, 0.0, {"loss": 2.0}), [], never) == []
     assert book.observe(Sample(7, 0.0, {"loss": 2.0}), [], never)[0].state == "resolved"
+
+
+def see(
+    book: IncidentBook, step: int, *findings: Finding, active: Collection[str] = (), **values: float
+) -> list[Incident]:
+    sample = Sample(step, float(step), values or {"loss": 2.0, "grad_norm": 0.3})
+    return book.observe(sample, findings, lambda kinds: not set(kinds).isdisjoint(active))
+
+
+def about(kind: str, metric: str, step: int, severity: Severity = "warning", value: float = 5.0) -> Finding:
+    return Finding(kind, metric, severity, step, float(step), step, value, 2.0, 9.0)
+
+
+def test_each_story_has_one_open_incident_and_its_gravest_kind_names_it() -> None:
+    book = IncidentBook("r")
+    see(book, 5, about("plateau", "loss", 5), about("loss_spike", "loss", 5), loss=5.0)
+    see(book, 6, about("overfitting", "eval_loss", 6), about("non_finite", "loss", 6, "critical"), loss=5.0)
+    see(book, 7, about("faulty_device", "temp_c", 7), about("divergence", "loss", 7), loss=5.0)
+    assert [(incident.id, incident.kind) for incident in book.open] == [
+        ("r.1", "overfitting"),
+        ("r.2", "non_finite"),
+        ("r.3", "faulty_device"),
+    ]
+    assert [incident.severity for incident in book.open] == ["warning", "critical", "warning"]
+
+
+def test_a_rollback_is_told_of_the_stability_incident_only() -> None:
+    book = IncidentBook("r")
+    see(book, 5, about("plateau", "loss", 5), about("loss_spike", "loss", 5), loss=5.0)
+    (changed,) = book.rolled_back("c1", 2, 9.0)
+    plateau, spike = book.open
+    assert changed is spike
+    assert (plateau.evidence["rollbacks"], len(spike.evidence["rollbacks"])) == ([], 1)
+
+
+def test_a_mark_does_not_tell_the_story_of_something_graver() -> None:
+    book = IncidentBook("r")
+    see(book, 5, about("divergence", "loss", 5, "critical"))
+    see(book, 6, about("loss_spike", "loss", 6, "info"))
+    (incident,) = book.open
+    assert (incident.kind, incident.severity) == ("divergence", "critical")
+    see(book, 7, about("loss_spike", "loss", 7, "warning"))
+    assert (incident.kind, incident.severity) == ("loss_spike", "critical")
+
+
+def test_marks_in_the_calm_do_not_keep_something_graver_open() -> None:
+    book = IncidentBook("r")
+    see(book, 5, about("loss_spike", "loss", 5), active={"loss_spike"})
+    (incident,) = book.open
+    for step in range(6, 15):
+        see(book, step)
+    see(book, 15, about("grad_explosion", "grad_norm", 15, "info"), active={"grad_explosion"})
+    assert (incident.state, incident.end_step) == ("resolved", 5)
+
+
+def test_what_rare_samples_tell_of_is_counted_on_these() -> None:
+    book = IncidentBook("r")
+    see(book, 1000, about("overfitting", "eval_loss", 1000), active={"overfitting"}, eval_loss=5.0)
+    for step in range(1001, 1100):
+        see(book, step)
+    assert [incident.clean_samples for incident in book.open] == [0]
+    for step in (2000, 3000):
+        assert see(book, step, eval_loss=2.0) == []
+    (incident,) = see(book, 4000, eval_loss=2.0)
+    assert (incident.state, incident.end_step) == ("resolved", 1000)
+
+
+def test_what_no_row_holds_is_counted_on_the_loss() -> None:
+    book = IncidentBook("r")
+    see(book, 5, about("faulty_device", "temp_c", 5), active={"faulty_device"})
+    for step in range(6, 30):
+        see(book, step, active={"faulty_device"})
+    (incident,) = book.open
+    assert incident.bad_samples == 25
+    for step in range(30, 40):
+        see(book, step)
+    assert incident.state == "resolved"
+
+
+def test_a_second_spike_is_a_second_incident_though_a_drift_lasts() -> None:
+    book = IncidentBook("r")
+    see(book, 5, about("loss_spike", "loss", 5), active={"loss_spike"}, loss=5.0)
+    see(book, 6, about("divergence", "loss", 6), active={"loss_spike", "divergence"}, loss=4.0)
+    for step in range(7, 200):
+        see(book, step, active={"divergence"}, loss=3.0)
+    first, second = see(book, 200, about("loss_spike", "loss", 200), active={"loss_spike", "divergence"})
+    assert (first.id, first.state, second.id, second.state) == ("r.1", "resolved", "r.2", "open")
+    assert first.evidence["followed_by"] == "r.2"
+    for step in range(201, 230):
+        see(book, step, active={"divergence"}, loss=3.0)
+    assert book.open == [second]
+    for step in range(230, 240):
+        see(book, step)
+    assert book.open == []
+
+
+def test_the_same_rise_told_as_graver_later_is_the_same_incident() -> None:
+    book = IncidentBook("r")
+    see(book, 5, finding("divergence", 5, onset=3))
+    for step in range(6, 40):
+        see(book, step, active={"divergence"})
+    see(book, 40, finding("divergence", 40, "critical", onset=3, value=9.0), active={"divergence"})
+    (incident,) = book.open
+    assert (incident.id, incident.severity) == ("r.1", "critical")
+
+
+def test_a_value_that_falls_is_worst_where_it_is_lowest() -> None:
+    book = IncidentBook("r")
+    falls = Finding("loss_scale_collapse", "loss_scale", "warning", 5, 5.0, 5, 256.0, 65536.0, 9.0)
+    see(book, 5, falls, active={"loss_scale_collapse"}, loss_scale=256.0)
+    for step, scale in ((6, 128.0), (7, 1.0), (8, 4.0)):
+        see(book, step, active={"loss_scale_collapse"}, loss_scale=scale)
+    (incident,) = book.open
+    assert (incident.evidence["peak"], incident.peak_step) == (1.0, 7)

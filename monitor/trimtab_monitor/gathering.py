@@ -1,0 +1,195 @@
+"""What an incident gathers: its findings, how grave they are together, its peak, and how it calmed down."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, Final
+
+from trimtab import wire
+from trimtab_monitor.detectors.non_finite import WATCHED
+from trimtab_monitor.incident_text import is_accepted
+from trimtab_monitor.kinds import KINDS
+from trimtab_monitor.types import SEVERITY_RANK, Finding, Incident, Sample, Severity
+
+FINDINGS_KEPT: Final = 32
+RANKS_KEPT: Final = 64
+METRICS_KEPT: Final = 16
+
+OTHER_KIND_SAMPLES: Final = 50
+"""What another kind tells so many samples after an incident last got worse is an event of its own."""
+
+
+def opened(incident_id: str, sample: Sample, finding: Finding) -> Incident:
+    """Return an incident that holds nothing yet but where it began."""
+    return Incident(
+        id=incident_id,
+        kind=finding.kind,
+        severity=finding.severity,
+        metric=finding.metric,
+        start_step=finding.onset_step,
+        detected_step=sample.step,
+        peak_step=finding.step,
+        end_step=None,
+        state="open",
+        summary="",
+        evidence={"detectors": [], "ranks": [], "findings": [], "rollbacks": []},
+        attempt=sample.attempt,
+        opened_at=sample.time,
+        last_bad_step=sample.step,
+    )
+
+
+def gather(incident: Incident, sample: Sample, finding: Finding) -> None:
+    """Join a finding of the incident's own story to it."""
+    evidence = incident.evidence
+    leads = not evidence["findings"] or _outranks(finding, incident)
+    _await_end_of(incident, sample, finding)
+    _keep(evidence["detectors"], finding.kind, len(KINDS))
+    _keep(evidence["ranks"], finding.evidence.get("rank", sample.rank), RANKS_KEPT)
+    if len(evidence["findings"]) < FINDINGS_KEPT:
+        evidence["findings"].append(_told(finding, sample))
+    if sample.attempt == incident.attempt:
+        incident.start_step = min(incident.start_step, finding.onset_step)
+    incident.severity = _severity(incident, finding)
+    if leads:
+        _lead(incident, finding)
+    evidence["delay_steps"] = incident.detected_step - incident.start_step
+
+
+def _keep(known: list[Any], item: Any, most: int) -> None:
+    if item not in known and len(known) < most:
+        known.append(item)
+
+
+def _await_end_of(incident: Incident, sample: Sample, finding: Finding) -> None:
+    """Note what must come back for the incident to be over: a mark beside a graver trouble need not."""
+    told_by = incident.told_by
+    own = finding.metric in sample.values
+    stability = KINDS[finding.kind].story == "stability"
+    for metric in ((finding.metric,) if own else ()) + (WATCHED if stability or not own else ()):
+        _keep(told_by, metric, METRICS_KEPT)
+    if finding.severity == "info" and incident.severity != "info" and not incident.evidence["rollbacks"]:
+        if finding.kind in incident.watched:
+            incident.watched.remove(finding.kind)
+        return
+    if finding.severity != "info" and incident.severity == "info":
+        incident.watched.clear()
+    _keep(incident.watched, finding.kind, len(KINDS))
+    incident.clean_samples = incident.quiet_samples = 0
+
+
+def _outranks(finding: Finding, incident: Incident) -> bool:
+    """The gravest kind tells the story; of one kind the worst value, until the run is rolled back.
+
+    A mark never tells the story of something graver.
+    """
+    evidence = incident.evidence
+    ours, theirs = finding.severity != "info", evidence["led_by"] != "info"
+    if ours != theirs:
+        return ours
+    rank, known = KINDS[finding.kind].rank, KINDS[incident.kind].rank
+    if rank != known:
+        return rank > known
+    return not evidence["rollbacks"] and _is_worse(finding.value, evidence["value"], evidence["baseline"])
+
+
+def _is_worse(value: float, known: float, baseline: float) -> bool:
+    """Whether a value is further away than the known one: below it, where that is below its baseline."""
+    return value < known if known < baseline else value > known
+
+
+def _lead(incident: Incident, finding: Finding) -> None:
+    """The incident is told by its gravest finding."""
+    evidence = incident.evidence
+    same = incident.metric == finding.metric and "peak" in evidence
+    if (
+        not same
+        or not isfinite(finding.value)
+        or _is_worse(finding.value, evidence["peak"], finding.expected)
+    ):
+        incident.peak_step = finding.step
+        evidence["peak"] = finding.value
+    incident.kind, incident.metric = finding.kind, finding.metric
+    evidence |= {
+        "value": finding.value,
+        "baseline": finding.expected,
+        "score": finding.score,
+        "step": finding.step,
+        "led_by": finding.severity,
+        "seen": dict(finding.evidence),
+    }
+
+
+def _severity(incident: Incident, finding: Finding) -> Severity:
+    """The gravest of all findings; loss and gradient up together are critical."""
+    alarmed = {told["metric"] for told in incident.evidence["findings"] if told["severity"] != "info"}
+    if KINDS[incident.kind].story == "stability" and {wire.LOSS, wire.GRAD_NORM} <= alarmed:
+        return "critical"
+    return max(incident.severity, finding.severity, key=SEVERITY_RANK.__getitem__)
+
+
+def higher_peak(incident: Incident, sample: Sample) -> bool:
+    """Take the sample's value as the peak, if it is further off than any before it."""
+    evidence = incident.evidence
+    value, peak = sample.values.get(incident.metric), evidence["peak"]
+    if value is None or sample.attempt != incident.attempt or not isfinite(peak):
+        return False
+    if isfinite(value) and not _is_worse(value, peak, evidence["baseline"]):
+        return False
+    evidence["peak"] = value
+    incident.peak_step = sample.step
+    return True
+
+
+def note_calm(incident: Incident, sample: Sample) -> None:
+    """Remember how long it was bad, and the best value of the metric since: noise alone must not tell."""
+    evidence = incident.evidence
+    if incident.clean_samples == 0:
+        evidence.pop("settled", None)
+    if incident.bad_samples:
+        evidence["held_samples"] = incident.bad_samples
+    value = sample.values.get(incident.metric)
+    if value is not None:
+        best = max if evidence["peak"] < evidence["baseline"] else min
+        evidence["settled"] = best(value, evidence.get("settled", value))
+
+
+def stayed_away(incident: Incident) -> bool:
+    """Whether the metric is calm again, but not back where it was."""
+    evidence = incident.evidence
+    return "settled" in evidence and is_accepted(evidence["baseline"], evidence["peak"], evidence["settled"])
+
+
+def begins_anew(incident: Incident, finding: Finding, resolve_samples: int) -> bool:
+    """Whether a finding tells of a second event, though the first is not over for something else lasts.
+
+    The same trouble again counts as one when the incident got no worse for as long as would have resolved it,
+    another trouble after `OTHER_KIND_SAMPLES`.
+    """
+    if finding.severity == "info" or KINDS[finding.kind].story != "stability":
+        return False
+    if incident.kind == "non_finite" and incident.bad_samples:
+        return False
+    again = [
+        told
+        for told in incident.evidence["findings"]
+        if (told["kind"], told["metric"]) == (finding.kind, finding.metric)
+    ]
+    if any(told["onset_step"] == finding.onset_step for told in again):
+        return False
+    return incident.quiet_samples >= (resolve_samples if again else OTHER_KIND_SAMPLES)
+
+
+def _told(finding: Finding, sample: Sample) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "metric": finding.metric,
+        "severity": finding.severity,
+        "step": finding.step,
+        "onset_step": finding.onset_step,
+        "value": finding.value,
+        "expected": finding.expected,
+        "score": finding.score,
+        "attempt": sample.attempt,
+        "rank": finding.evidence.get("rank", sample.rank),
+    }
