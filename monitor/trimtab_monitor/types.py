@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 Severity = Literal["info", "warning", "critical"]
 """info: a mark on the chart, never a page; warning: tell someone; critical: act."""
@@ -50,6 +50,8 @@ class Finding:
 
 class Detector(Protocol):
     """Looks at one sample at a time. Its attributes are its state, and serialise."""
+
+    kind: ClassVar[str]
 
     @property
     def active(self) -> bool:
