@@ -1,0 +1,70 @@
+"""How well instability is detected: Trimtab beside its peers, one JSON line a detector, a table for people.
+
+    python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses]
+
+The curves are our own unless a folder is named (INDEX.csv, LABELS.csv and the CSV files that they name). The
+matching rule stands in detection_bench/matching.py. JSON goes to standard output, tables to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detection_bench.curves import Curve, CurvesError, read_folder
+from detection_bench.peers import PEERS
+from detection_bench.picture import draw
+from detection_bench.report import as_json, detector_table, misses, print_json, tables
+from detection_bench.running import OURS, in_parallel, judge_named
+
+OWN_CURVES = Path(__file__).parent / "curves"
+
+
+def main() -> None:
+    """Do what was asked for."""
+    asked = parse()
+    try:
+        curves = read_folder(asked.curves)
+    except CurvesError as error:
+        print(f"detection.py: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    compare(curves, asked)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--curves", type=Path, default=OWN_CURVES, metavar="DIR", help="folder of labelled curves"
+    )
+    parser.add_argument(
+        "--detectors",
+        nargs="+",
+        choices=(OURS, *PEERS),
+        default=(OURS, *PEERS),
+        metavar="NAME",
+        help="only these",
+    )
+    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw a picture of all detectors")
+    parser.add_argument(
+        "--misses", action="store_true", help="list what Trimtab missed and where it was wrong"
+    )
+    return parser.parse_args()
+
+
+def compare(curves: list[Curve], asked: argparse.Namespace) -> None:
+    """Run all detectors over all curves."""
+    judged = in_parallel(judge_named, asked.detectors, curves)
+    print_json([as_json(each) for each in judged])
+    tables(detector_table(judged))
+    if asked.misses:
+        tables(*(misses(each) for each in judged if each.name == OURS))
+    if asked.plot:
+        draw(judged, asked.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Scores detectors of training instability on labelled curves and on constructed cases."""
