@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trimtab import wire
 from trimtab_monitor.detectors.divergence import Divergence, DivergenceSettings
 from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings
 from trimtab_monitor.detectors.grad_explosion import GradExplosion, GradExplosionSettings
+from trimtab_monitor.detectors.loss_scale_collapse import LossScaleCollapse, LossScaleCollapseSettings
 from trimtab_monitor.detectors.loss_spike import LossSpike
 from trimtab_monitor.detectors.non_finite import NonFinite, NonFiniteSettings
-from trimtab_monitor.types import Finding, Sample
+from trimtab_monitor.detectors.straggler import Straggler, StragglerSettings
+from trimtab_monitor.detectors.throughput_drop import EARLIEST_CLOCK, ThroughputDrop, ThroughputDropSettings
+from trimtab_monitor.types import Detector, Finding, Sample
 
 __all__ = ["DetectorSet", "DetectorSettings"]
 
 STATISTICS_RANK = 0
-"""Statistics are made of this rank's samples; non-finite values count on every rank."""
+"""Statistics are made of this rank's samples; non-finite values count on every rank; paces are compared."""
 
 
 class DetectorSettings(BaseModel):
@@ -37,6 +41,15 @@ class DetectorSettings(BaseModel):
     divergence: DivergenceSettings = Field(
         default=DivergenceSettings(), description="Loss that creeps upwards over tens of steps."
     )
+    loss_scale_collapse: LossScaleCollapseSettings = Field(
+        default=LossScaleCollapseSettings(), description="Loss scale that halves again and again."
+    )
+    throughput_drop: ThroughputDropSettings = Field(
+        default=ThroughputDropSettings(), description="Steps, or tokens, a second that fall and stay low."
+    )
+    straggler: StragglerSettings = Field(
+        default=StragglerSettings(), description="A rank that is lastingly slower than the others."
+    )
 
 
 @dataclass(slots=True)
@@ -47,6 +60,9 @@ class DetectorSet:
     loss_spike: LossSpike = field(default_factory=LossSpike)
     grad_explosion: GradExplosion = field(default_factory=GradExplosion)
     divergence: Divergence = field(default_factory=Divergence)
+    loss_scale_collapse: LossScaleCollapse = field(default_factory=LossScaleCollapse)
+    throughput_drop: ThroughputDrop = field(default_factory=ThroughputDrop)
+    straggler: Straggler = field(default_factory=Straggler)
     attempt: int = 0
 
     @classmethod
@@ -57,6 +73,9 @@ class DetectorSet:
             LossSpike(Excursion(settings.loss_spike)),
             GradExplosion(Excursion(settings.grad_explosion.of_excursion())),
             Divergence(settings.divergence),
+            LossScaleCollapse(settings.loss_scale_collapse),
+            ThroughputDrop(settings.throughput_drop),
+            Straggler(settings.straggler),
         )
 
     def update(self, sample: Sample) -> list[Finding]:
@@ -72,12 +91,24 @@ class DetectorSet:
             self.rewind(sample.step - 1)
         found = [self.non_finite.update(sample)]
         if sample.rank == STATISTICS_RANK:
-            found += (
-                self.loss_spike.update(sample),
-                self.grad_explosion.update(sample),
-                self.divergence.update(sample),
-            )
+            found += self._statistics(sample)
+        if sample.rank != STATISTICS_RANK or self.straggler.has_peers:
+            found.append(self.straggler.update(sample))
         return [finding for finding in found if finding is not None]
+
+    def _statistics(self, sample: Sample) -> list[Finding | None]:
+        """Ask the detectors of the metrics that the sample has, and no others."""
+        values = sample.values
+        found: list[Finding | None] = []
+        if wire.LOSS in values:
+            found += (self.loss_spike.update(sample), self.divergence.update(sample))
+        if wire.GRAD_NORM in values:
+            found += (self.grad_explosion.update(sample),)
+        if wire.LOSS_SCALE in values:
+            found += (self.loss_scale_collapse.update(sample),)
+        if wire.STEP_SECONDS in values or sample.time > EARLIEST_CLOCK:
+            found += (self.throughput_drop.update(sample),)
+        return found
 
     def active(self, kinds: Collection[str]) -> bool:
         """Whether what any detector of these kinds last told is still so."""
@@ -88,5 +119,13 @@ class DetectorSet:
         for detector in self._all():
             detector.rewind(step)
 
-    def _all(self) -> tuple[NonFinite, LossSpike, GradExplosion, Divergence]:
-        return self.non_finite, self.loss_spike, self.grad_explosion, self.divergence
+    def _all(self) -> tuple[Detector, ...]:
+        return (
+            self.non_finite,
+            self.loss_spike,
+            self.grad_explosion,
+            self.divergence,
+            self.loss_scale_collapse,
+            self.throughput_drop,
+            self.straggler,
+        )
