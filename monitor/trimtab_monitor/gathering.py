@@ -110,6 +110,7 @@ def _lead(incident: Incident, finding: Finding) -> None:
         incident.peak_step = finding.step
         evidence["peak"] = finding.value
     incident.kind, incident.metric = finding.kind, finding.metric
+    evidence.pop("extent", None)
     evidence |= {
         "value": finding.value,
         "baseline": finding.expected,

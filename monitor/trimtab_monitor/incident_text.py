@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite, isnan
+from math import isfinite
 from typing import Any, Final
 
 from trimtab import wire
+from trimtab_monitor.kind_text import named, what
+from trimtab_monitor.onsets import onsets_of
 from trimtab_monitor.types import Incident
+from trimtab_monitor.wording import number, plural, step_text
 
-NAMES: Final = {wire.LOSS: "loss", wire.GRAD_NORM: "gradient norm"}
 UNCHANGED: Final = 1.1
 """A learning rate within this factor is unchanged."""
 
@@ -20,11 +22,13 @@ FAR_ABOVE: Final = 2.0
 
 
 def describe(incident: Incident) -> str:
-    """Return what happened, what came first, what the learning rate did, and what was done."""
+    """Return what happened, what came first, what the rate did, where, why, and what was done."""
     parts = [
-        _what(incident),
+        what(incident),
         _lead(incident),
         _rate(incident.evidence),
+        _extent(incident),
+        _cause(incident),
         _rollbacks(incident.evidence),
         _advice(incident),
         _end(incident),
@@ -32,58 +36,27 @@ def describe(incident: Incident) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _what(incident: Incident) -> str:
-    evidence = incident.evidence
-    name = NAMES.get(incident.metric, incident.metric)
-    value, baseline, step = evidence["value"], evidence["baseline"], evidence["step"]
-    if incident.kind == "non_finite":
-        where = f"step {step} on {_ranks(evidence['ranks'])}"
-        last = f" (last finite value {number(baseline)})" if isfinite(baseline) else ""
-        return f"{name} is {number(value)} at {where}{last}"
-    score = f"{evidence['score']:.0f} times the usual noise"
-    if incident.kind == "divergence":
-        return (
-            f"{name} creeps up since step {incident.start_step}: {_change(evidence)} at step {step}, {score}"
-        )
-    told = f"{name} {_change(evidence)} at step {step}, {score}"
-    if incident.peak_step != step and evidence["peak"] > value:
-        told += f", peak {number(evidence['peak'])} at step {incident.peak_step}"
-    return told
-
-
-def _change(evidence: dict[str, Any]) -> str:
-    return f"{number(evidence['baseline'])} -> {number(evidence['value'])}"
-
-
-def _ranks(ranks: list[int]) -> str:
-    if len(ranks) == 1:
-        return f"rank {ranks[0]}"
-    shown = ", ".join(str(rank) for rank in sorted(ranks)[:8])
-    return f"ranks {shown}" + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
-
-
 def _lead(incident: Incident) -> str:
     """Which of loss and gradient norm moved first, where both did."""
-    onsets: dict[str, int] = {}
-    for finding in incident.evidence["findings"]:
-        if finding["attempt"] == incident.attempt and finding["kind"] != "non_finite":
-            onsets.setdefault(finding["metric"], finding["onset_step"])
+    if incident.metric not in (wire.LOSS, wire.GRAD_NORM):
+        return ""
+    onsets = onsets_of(incident)
     other = wire.GRAD_NORM if incident.metric == wire.LOSS else wire.LOSS
     if other not in onsets:
         return ""
     ahead = onsets.get(incident.metric, incident.detected_step) - onsets[other]
     if ahead == 0:
-        return f"{NAMES[other]} rose at the same step"
-    return f"{NAMES[other]} rose {_steps(abs(ahead))} {'earlier' if ahead > 0 else 'later'}"
-
-
-def _steps(count: int) -> str:
-    return f"{count} step" if count == 1 else f"{count} steps"
+        return f"{named(other)} rose at the same step"
+    return f"{named(other)} rose {plural(abs(ahead), 'step')} {'earlier' if ahead > 0 else 'later'}"
 
 
 def _rate(evidence: dict[str, Any]) -> str:
+    """What the learning rate did, unless it is told as the cause."""
     if "lr_jump_step" in evidence:
-        return f"learning rate up {evidence['lr_jump_factor']:.3g} times at step {evidence['lr_jump_step']}"
+        if evidence.get("cause", {}).get("class") == "learning_rate":
+            return ""
+        step = step_text(evidence["lr_jump_step"])
+        return f"learning rate up {evidence['lr_jump_factor']:.3g} times at step {step}"
     before, now = evidence.get("lr_before"), evidence.get("lr_now")
     if before is None or now is None or before <= 0.0:
         return ""
@@ -92,12 +65,33 @@ def _rate(evidence: dict[str, Any]) -> str:
     return f"learning rate {number(before)} -> {number(now)}"
 
 
+def _extent(incident: Incident) -> str:
+    """How many ranks see it; of a value that is not finite that is told before."""
+    extent, known = incident.evidence.get("extent"), incident.evidence.get("ranks_known", 1)
+    if extent is None or incident.kind == "non_finite":
+        return ""
+    return {"all": f"all {known} ranks", "one": f"rank 0 only, of {known}", "some": f"some of {known} ranks"}[
+        extent
+    ]
+
+
+def _cause(incident: Incident) -> str:
+    """The likely cause and what speaks for it; that it is unknown only where someone is told."""
+    cause = incident.evidence.get("cause")
+    if cause is None:
+        return ""
+    if cause["class"] == "unknown":
+        return "" if incident.severity == "info" else "cause unknown"
+    because = ", ".join(cause["because"])
+    return f"{cause['confidence']} cause: {cause['class'].replace('_', ' ')} ({because})"
+
+
 def _rollbacks(evidence: dict[str, Any]) -> str:
     rollbacks = evidence["rollbacks"]
     if not rollbacks:
         return ""
     times = "" if len(rollbacks) == 1 else f" ({len(rollbacks)} times)"
-    return f"rolled back to step {rollbacks[-1]['to_step']}{times}"
+    return f"rolled back to step {step_text(rollbacks[-1]['to_step'])}{times}"
 
 
 def _advice(incident: Incident) -> str:
@@ -107,7 +101,7 @@ def _advice(incident: Incident) -> str:
     if remedy.get("state") == "advised":
         would = "would" if incident.state == "open" else "would have"
         goes_back, stops = ("go back", "stop") if incident.state == "open" else ("gone back", "stopped")
-        act = stops if remedy["kind"] == "stop" else f"{goes_back} to step {remedy['to_step']}"
+        act = stops if remedy["kind"] == "stop" else f"{goes_back} to step {step_text(remedy['to_step'])}"
         return f"{would} {act}: rollback is 'advise'"
     return "no healthy snapshot from before it to go back to" if "no_rollback" in evidence else ""
 
@@ -116,35 +110,26 @@ def _end(incident: Incident) -> str:
     if incident.state == "open":
         return ""
     evidence = incident.evidence
+    if "followed_by" in evidence:
+        return f"told on as {evidence['followed_by']}"
     if evidence.get("accepted"):
-        lasted = f" for {_samples(evidence['held_samples'])}" if "held_samples" in evidence else ""
+        lasted = f" for {plural(evidence['held_samples'], 'sample')}" if "held_samples" in evidence else ""
         return f"it stayed at {number(evidence['settled'])}{lasted}, which is now taken as normal"
     step = evidence.get("resolved_step")
-    return "over" if step is None else f"back to normal by step {step}"
-
-
-def _samples(count: int) -> str:
-    return f"{count} sample" if count == 1 else f"{count} samples"
+    return "over" if step is None else f"back to normal by step {step_text(step)}"
 
 
 def is_accepted(baseline: float, peak: float, settled: float) -> bool:
     """Whether a metric that is calm again stayed up, rather than came back to where it was before.
 
-    `settled` is the lowest of its calm values.
+    `settled` is its best calm value: the lowest, or the highest where it had fallen.
 
     >>> is_accepted(baseline=0.06, peak=5.1, settled=4.8), is_accepted(baseline=0.06, peak=5.1, settled=0.07)
     (True, False)
     """
     if not (isfinite(baseline) and isfinite(peak) and isfinite(settled)):
         return False
-    keeps_its_rise = settled - baseline > STILL_UP * max(0.0, peak - baseline)
+    if peak < baseline:
+        return baseline - settled > STILL_UP * (baseline - peak)
+    keeps_its_rise = settled - baseline > STILL_UP * (peak - baseline)
     return keeps_its_rise or settled > FAR_ABOVE * baseline > 0.0
-
-
-def number(value: float) -> str:
-    """A value for people: three digits or more, and words for the non-finite."""
-    if isnan(value):
-        return "NaN"
-    if value in (inf, -inf):
-        return "infinite" if value > 0 else "minus infinite"
-    return f"{value:.2f}" if 1.0 <= abs(value) < 1000.0 else f"{value:.3g}"

@@ -14,11 +14,12 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
+from trimtab_monitor.causes import cause_of
 from trimtab_monitor.detectors.non_finite import WATCHED
 from trimtab_monitor.gathering import begins_anew, gather, higher_peak, note_calm, opened, stayed_away
 from trimtab_monitor.incident_text import describe
 from trimtab_monitor.kinds import KINDS, Story
-from trimtab_monitor.rate_trail import RateTrail
+from trimtab_monitor.surroundings import Surroundings
 from trimtab_monitor.types import Finding, Incident, Sample, Severity
 
 ROLLBACKS_KEPT: Final = 32
@@ -48,7 +49,7 @@ class IncidentBook:
     settings: IncidentSettings = field(default_factory=IncidentSettings)
     ordinal: int = 0
     incidents: list[Incident] = field(default_factory=list)
-    rates: RateTrail = field(default_factory=RateTrail)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     @property
     def open(self) -> list[Incident]:
@@ -57,8 +58,7 @@ class IncidentBook:
 
     def observe(self, sample: Sample, findings: Sequence[Finding], active: Active) -> list[Incident]:
         """Take a sample and what the detectors found in it; return the incidents that changed."""
-        if sample.rank == 0:
-            self.rates.note(sample)
+        self.surroundings.note(sample)
         if not findings and not self.incidents:
             return []
         changed: list[Incident] = []
@@ -68,15 +68,17 @@ class IncidentBook:
             for incident in self.open:
                 if incident.kind in KINDS and self._follow(incident, sample, active):
                     _note(changed, incident)
+        self._compare_ranks(sample, changed)
         for incident in changed:
             if incident.state == "open" and incident.clean_samples == 0:
                 incident.bad_samples = max(1, incident.bad_samples)
-            incident.summary = describe(incident)
+            self._tell(incident)
         return changed
 
     def _take(self, sample: Sample, finding: Finding, active: Active, changed: list[Incident]) -> None:
         incident = self._of_story(KINDS[finding.kind].story)
         lasting: list[str] = []
+        first = False
         if incident is not None and begins_anew(incident, finding, self.settings.resolve_samples):
             lasting = [kind for kind in incident.watched if active([kind])]
             incident.evidence["followed_by"] = self._id(self.ordinal + 1)
@@ -88,10 +90,30 @@ class IncidentBook:
             incident = opened(self._next_id(), sample, finding)
             incident.watched = lasting
             self.incidents.append(incident)
+            first = True
         gather(incident, sample, finding)
-        if sample.attempt == incident.attempt:
-            incident.evidence |= self.rates.around(incident.start_step, sample)
+        incident.evidence |= self.surroundings.clues(incident)
+        if first:
+            self.surroundings.began(incident)
         _note(changed, incident)
+
+    def _compare_ranks(self, sample: Sample, changed: list[Incident]) -> None:
+        """Once all ranks were heard of the step that an incident is about, say how many of them see it."""
+        incident = self._of_story("stability")
+        if incident is None or incident.evidence["step"] != sample.step:
+            return
+        extent = self.surroundings.extent(incident)
+        if extent is not None and extent != incident.evidence.get("extent"):
+            incident.evidence |= self.surroundings.clues(incident) | {"extent": extent}
+            _note(changed, incident)
+
+    def _tell(self, incident: Incident) -> None:
+        evidence = incident.evidence
+        beside = [other.kind for other in self.incidents if _is_of_machines(other) and other is not incident]
+        if beside:
+            evidence["beside"] = beside
+        evidence["cause"] = cause_of(incident).as_json()
+        incident.summary = describe(incident)
 
     def _of_story(self, story: Story) -> Incident | None:
         for incident in self.incidents:
@@ -184,7 +206,7 @@ class IncidentBook:
 
     def rolled_back(self, command: str, to_step: int, time: float) -> list[Incident]:
         """The run went back to `to_step` by this command: what is open stays open, and is watched anew."""
-        self.rates.rewind(to_step)
+        self.surroundings.rolled_back(to_step)
         for each in self.incidents:
             each.bad_samples = each.clean_samples = each.quiet_samples = 0
         incident = self._of_story("stability")
@@ -193,13 +215,17 @@ class IncidentBook:
         rollbacks = incident.evidence["rollbacks"]
         if len(rollbacks) < ROLLBACKS_KEPT:
             rollbacks.append({"command": command, "to_step": to_step, "time": time})
-        incident.summary = describe(incident)
+        self._tell(incident)
         return [incident]
 
 
 def _note(changed: list[Incident], incident: Incident) -> None:
     if not any(known is incident for known in changed):
         changed.append(incident)
+
+
+def _is_of_machines(incident: Incident) -> bool:
+    return incident.kind in KINDS and KINDS[incident.kind].story in ("speed", "hardware")
 
 
 def _is_new(incident: Incident, sample: Sample) -> bool:

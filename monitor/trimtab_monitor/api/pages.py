@@ -11,9 +11,9 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from trimtab_monitor.api.parts import Parts
-from trimtab_monitor.incident_text import number
 from trimtab_monitor.summary import RunSummary
 from trimtab_monitor.types import Incident
+from trimtab_monitor.wording import number
 
 router: Final = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from trimtab import wire
-from trimtab_monitor.incident_text import number
 from trimtab_monitor.testing import Story, batches_of
+from trimtab_monitor.wording import number
 
 Send = Callable[[wire.Batch], dict[str, Any]]
 

@@ -69,7 +69,10 @@ def test_a_gradient_spike_and_the_loss_spike_after_it_are_one_incident() -> None
     assert incident.evidence["baseline"] == pytest.approx(2.0, abs=0.05)
     assert incident.summary.startswith("loss 2.0")
     assert "5.10 at step 105" in incident.summary
-    assert incident.summary.endswith("gradient norm rose 1 step earlier; learning rate unchanged")
+    assert incident.summary.endswith(
+        "; gradient norm rose 1 step earlier; learning rate unchanged; "
+        "possible cause: learning rate (gradient norm rose 1 step before the loss)"
+    )
 
 
 def test_an_incident_is_resolved_after_ten_clean_samples_with_the_last_bad_step_as_its_end() -> None:
@@ -195,7 +198,8 @@ def test_the_summary_tells_of_a_learning_rate_that_jumped() -> None:
     watch.see(101, loss=2.0, grad_norm=0.3, lr=3e-2)
     watch.see(102, loss=6.0, grad_norm=0.3, lr=3e-2)
     (incident,) = watch.book.open
-    assert "learning rate up 30 times at step 101" in incident.summary
+    assert incident.summary.endswith("; likely cause: learning rate (it rose 30 times at step 101)")
+    assert incident.evidence["cause"]["class"] == "learning_rate"
     assert (incident.evidence["lr_before"], incident.evidence["lr_now"]) == (1e-3, 3e-2)
 
 
