@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from trimtab_monitor.cli.failure import WRONG_INPUT, failing_as
-from trimtab_monitor.cli.outputs import check_writable
+from trimtab_monitor.cli.replay_pictures import Pictures
+from trimtab_monitor.cli.replay_progress import ReplayProgress
 from trimtab_monitor.cli.standard_input import STANDARD_INPUT, named_as_given, readable
 from trimtab_monitor.console import make_console
 from trimtab_monitor.json_out import to_json
-from trimtab_monitor.replay.columns import UnreadableRun
+from trimtab_monitor.replay.columns import NoRun, UnreadableRun
+from trimtab_monitor.replay.folders import recorded_runs
 from trimtab_monitor.replay.runner import Options, Replayed, replay_file
 from trimtab_monitor.replay.text import tell
 from trimtab_monitor.settings_load import SettingsInvalid, load_settings
-
-MOST_PLOTTED = 20
-"""A picture of more runs than this nobody could read."""
 
 
 class Format(StrEnum):
@@ -40,17 +36,25 @@ def command(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="CSV with a header, JSON Lines or array, trainer_state.json; - is standard input.",
+            help="CSV with a header, JSON Lines or array, trainer_state.json, TensorBoard event file; "
+            "a folder of them; - is standard input.",
         ),
     ],
     format_: Annotated[
         Format, typer.Option("--format", help="For people, or one JSON object a line for each file.")
     ] = Format.TEXT,
     plot: Annotated[
-        Path | None, typer.Option(metavar="OUT.png", help="Draw loss and incidents into this file.")
+        Path | None,
+        typer.Option(
+            metavar="OUT.png", help="Draw loss and incidents: into this file, or one each in a folder."
+        ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column to take as the loss.  [default: loss, ...]")
+        str | None,
+        typer.Option(metavar="NAME", help="The column or tag to take as the loss.  [default: loss, ...]"),
+    ] = None,
+    step_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column with the step.  [default: step, ...]")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
 ) -> None:
@@ -59,17 +63,41 @@ def command(
     All files are replayed; if one cannot be read, that is told at once, and the exit code is 2 at the end.
     """
     with failing_as("replay"):
-        if plot is not None and len(files) > MOST_PLOTTED:
-            raise ValueError(f"--plot: {len(files)} files; give at most {MOST_PLOTTED}")
         if files.count(STANDARD_INPUT) > 1:
             raise ValueError("-: standard input can be read once; give - once")
-        check_writable("--plot", plot)
-        options = replace(_options(config), metric=metric, keep_curves=plot is not None, note=_note)
-        done, all_read = _replay_all(files, options, format_)
-        if plot is not None and done:
-            _draw(done, plot)
-    if not all_read:
+        pictures = Pictures.into(plot)
+        options = _options(config)
+        options = replace(options, metric=metric, step_column=step_column, note=_note)
+        runs = list(_runs(files))
+        found = [run for run in runs if run.problem is None]
+        pictures.check(len(found))
+        replays = _Replays(
+            replace(options, keep_curves=plot is not None), format_, ReplayProgress(len(found))
+        )
+        pictures.draw(replays.over(runs), [run.path for run in found])
+    if replays.failed or not replays.told:
         raise typer.Exit(WRONG_INPUT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A recorded run that was named, or found in a folder; or why there was none."""
+
+    path: Path
+    named: bool = True
+    problem: str | None = None
+
+
+def _runs(files: Iterable[Path]) -> Iterator[_Run]:
+    """What is to be replayed: folders give the runs in them."""
+    for file in files:
+        if file == STANDARD_INPUT or not file.is_dir():
+            yield _Run(file)
+            continue
+        try:
+            yield from [_Run(path, named=False) for path in recorded_runs(file, _note)]
+        except NoRun as error:
+            yield _Run(file, problem=str(error))
 
 
 def _options(config: Path | None) -> Options:
@@ -84,23 +112,51 @@ def _note(text: str) -> None:
     sys.stderr.write(f"trimtab replay: {text}\n")
 
 
-def _replay_all(files: list[Path], options: Options, format_: Format) -> tuple[list[Replayed], bool]:
-    """Replay and tell file by file; return what a picture needs, and whether all could be read."""
-    console = make_console()
-    kept: list[Replayed] = []
-    all_read = True
-    for ordinal, file in enumerate(files, start=1):
+@dataclass(slots=True)
+class _Replays:
+    """Replays run after run and tells each; knows how many were told, and whether one should have been."""
+
+    options: Options
+    format_: Format
+    progress: ReplayProgress
+    told: int = 0
+    failed: bool = False
+
+    def over(self, runs: Sequence[_Run]) -> Iterator[Replayed]:
+        """Replay and tell; yield what was replayed."""
+        console = make_console()
+        for run in runs:
+            replayed = self._one(run)
+            if replayed is None:
+                continue
+            self.told += 1
+            if self.format_ is Format.JSON:
+                typer.echo(to_json(replayed.as_json()).decode())
+            else:
+                tell(replayed, console)
+            yield replayed
+
+    def _one(self, run: _Run) -> Replayed | None:
+        """Replay one; say why that cannot be done, or not in full."""
+        if run.problem is not None:
+            self._fail(run.problem)
+            return None
         try:
-            with _progress(f"{file.name} ({ordinal} of {len(files)})") as tick:
-                replayed = _replay(file, replace(options, tick=tick))
+            with self.progress.replaying(run.path.name) as tick:
+                replayed = _replay(run.path, replace(self.options, tick=tick))
         except UnreadableRun as error:
-            _note(str(error))
-            all_read = False
-            continue
-        _tell(replayed, format_, console)
-        if options.keep_curves:
-            kept.append(replayed)
-    return kept, all_read
+            if isinstance(error, NoRun) and not run.named:
+                _note(f"passed over {error}")
+            else:
+                self._fail(str(error))
+            return None
+        if replayed.damage is not None:
+            self._fail(replayed.damage)
+        return replayed
+
+    def _fail(self, problem: str) -> None:
+        _note(problem)
+        self.failed = True
 
 
 def _replay(file: Path, options: Options) -> Replayed:
@@ -112,36 +168,3 @@ def _replay(file: Path, options: Options) -> Replayed:
         except UnreadableRun as error:
             error.args = (named_as_given(str(error), file, path),)
             raise
-
-
-def _tell(replayed: Replayed, format_: Format, console: Console) -> None:
-    if format_ is Format.JSON:
-        typer.echo(to_json(replayed.as_json()).decode())
-    else:
-        tell(replayed, console)
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[int], None]]:
-    """Count rows on standard error while a file is read, only where a person looks at it; gone when done."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,.0f} rows"))
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda rows: bar.advance(task, rows)
-
-
-def _draw(runs: list[Replayed], path: Path) -> None:
-    from trimtab_monitor.replay.plot import draw
-
-    try:
-        draw(runs, path)
-    except OSError as error:
-        raise OSError(f"--plot {path}: {error.strerror or error}; give a file that can be written") from None

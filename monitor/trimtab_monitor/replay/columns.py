@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,18 +14,90 @@ STEP_NAMES: Final = (
     "step",
     "global_step",
     "iteration",
-    "_step",
     "iter",
     "train_step",
-    "trainer/global_step",
-    "train/global_step",
+    "trainer_global_step",
+    "train_global_step",
+    "num_updates",
 )
 METRIC_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    wire.LOSS: ("loss", "train_loss", "train/loss", "training_loss", "total_loss", "lm loss"),
-    wire.GRAD_NORM: ("grad_norm", "train/grad_norm", "train_grad_norm", "gradient_norm", "gnorm"),
-    wire.LR: ("lr", "learning_rate", "train/learning_rate", "train/lr", "learning-rate"),
-    wire.LOSS_SCALE: ("loss_scale", "train/loss_scale"),
+    wire.LOSS: (
+        "loss",
+        "train_loss",
+        "training_loss",
+        "loss_train",
+        "loss_training",
+        "train_total_loss",
+        "total_loss",
+        "train_loss_step",
+        "loss_step",
+        "lm_loss",
+        "train_lm_loss",
+        "loss_train_total",
+        "train_crossentropyloss",
+        "loss_metrics_global_avg_loss",
+        "train_samples_train_loss",
+        "train_inner_loss",
+        "batch_loss",
+        "epoch_loss",
+        "train_loss_epoch",
+    ),
+    wire.GRAD_NORM: (
+        "grad_norm",
+        "train_grad_norm",
+        "training_grad_norm",
+        "gradient_norm",
+        "train_gradient_norm",
+        "grad_norm_train",
+        "gnorm",
+        "train_gnorm",
+        "train_inner_gnorm",
+        "total_grad_norm",
+        "optim_total_grad_norm",
+        "global_grad_norm",
+        "grad_norm_total",
+        "grad_2_0_norm_total",
+    ),
+    wire.LR: (
+        "lr",
+        "learning_rate",
+        "train_lr",
+        "train_learning_rate",
+        "training_lr",
+        "training_learning_rate",
+        "lr_train",
+        "optim_learning_rate_group0",
+        "train_samples_lr",
+        "train_inner_lr",
+    ),
+    wire.EVAL_LOSS: (
+        "eval_loss",
+        "evaluation_loss",
+        "val_loss",
+        "valid_loss",
+        "validation_loss",
+        "loss_eval",
+        "loss_val",
+        "loss_valid",
+        "loss_validation",
+        "dev_loss",
+        "lm_loss_validation",
+    ),
+    wire.LOSS_SCALE: ("loss_scale", "train_loss_scale", "train_samples_loss_scale"),
+    wire.STEP_SECONDS: (
+        "step_seconds",
+        "step_time",
+        "train_step_time",
+        "iteration_time",
+        "train_step_seconds",
+    ),
 }
+"""Each standard metric, and how trainers and trackers call it, the likeliest first, as `spelt`."""
+
+LAYER_PREFIX: Final = f"{wire.GRAD_NORM}/"
+"""What begins with it is the gradient norm of a layer or group, and keeps its name."""
+
+NAMES_TOLD: Final = 20
 MOST_STEPS: Final = 2**53
 """Above it, not every whole number is a number of its own in JSON and in CSV."""
 NOT_MEASURED: Final = frozenset({"", "null", "none"})
@@ -37,24 +111,80 @@ class UnreadableRun(ValueError):  # noqa: N818 - a state of the file, told as su
         super().__init__(f"{place}: {problem}; {remedy}")
 
 
+class NoRun(UnreadableRun):
+    """A file that is no recorded run: it may be whole, and yet there is nothing in it to look at."""
+
+
+class DamagedRun(UnreadableRun):
+    """A recorded run that was read up to a place, and cannot be read beyond it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, None, problem, "what came before it was read")
+
+
+def spelt(name: str) -> str:
+    """A name without what tells spellings apart only: case, and whatever stands between the words.
+
+    >>> spelt("train/loss"), spelt("Train Loss"), spelt("_step")
+    ('train_loss', 'train_loss', 'step')
+    """
+    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
+
+
 def named(names: Iterable[str], wanted: Sequence[str]) -> str | None:
-    """Return the one of `names` that is called as in `wanted`, the likeliest first; case does not matter."""
-    known = {name.strip().lower(): name for name in reversed(list(names))}
+    """Return the one of `names` that is called as in `wanted`, the likeliest first."""
+    known = {spelt(name): name for name in reversed(list(names))}
     return next((known[name] for name in wanted if name in known), None)
 
 
-def wanted_names(metric: str | None) -> dict[str, tuple[str, ...]]:
-    """What each standard metric may be called, where the loss is called `metric`."""
-    return METRIC_NAMES if metric is None else METRIC_NAMES | {wire.LOSS: (metric.lower(),)}
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the loss and the step are called; none: one of their usual names."""
+
+    metric: str | None = None
+    step: str | None = None
+
+    def metrics(self, names: Collection[str]) -> dict[str, str]:
+        """Return which name stands for which standard metric. No name stands for two."""
+        found: dict[str, str] = {}
+        for standard, wanted in METRIC_NAMES.items():
+            left = [name for name in names if name not in found.values()]
+            asked = self.metric if standard == wire.LOSS else None
+            name = named(left, wanted) if asked is None else _asked_for(left, asked)
+            if name is not None:
+                found[standard] = name
+        taken = found.values()
+        layers = [name for name in names if name.startswith(LAYER_PREFIX) and name not in taken]
+        return found | {name: name for name in layers}
+
+    def step_name(self, names: Collection[str]) -> str | None:
+        """Return which name stands for the step, if any does."""
+        return named(names, STEP_NAMES) if self.step is None else _asked_for(names, self.step)
 
 
-def no_loss(path: Path, metric: str | None, names: Iterable[str]) -> UnreadableRun:
+def _asked_for(names: Collection[str], asked: str) -> str | None:
+    return asked if asked in names else named(names, (spelt(asked),))
+
+
+def no_loss(path: Path, columns: Columns, names: Iterable[str], of: str = "column") -> UnreadableRun:
     """The error for a file that has no loss."""
-    found = ", ".join(sorted(set(names))[:20]) or "none"
-    looked_for = metric if metric is not None else " or ".join(METRIC_NAMES[wire.LOSS][:3])
-    return UnreadableRun(
-        path, None, f"no column {looked_for} (columns: {found})", "name the one to watch with --metric NAME"
+    if columns.metric is not None:
+        return no_such(path, columns.metric, names, "--metric", of)
+    looked_for = " or ".join(METRIC_NAMES[wire.LOSS][:3])
+    return NoRun(
+        path, None, f"no {of} {looked_for} ({_list(names, of)})", "name the one to watch with --metric NAME"
     )
+
+
+def no_such(path: Path, name: str, names: Iterable[str], option: str, of: str = "column") -> UnreadableRun:
+    """The error for a name that was asked for, and is not there."""
+    return NoRun(path, None, f"no {of} {name} ({_list(names, of)})", f"name one of them with {option}")
+
+
+def _list(names: Iterable[str], of: str) -> str:
+    known = sorted(set(names))
+    more = f", and {len(known) - NAMES_TOLD} more" if len(known) > NAMES_TOLD else ""
+    return f"{of}s: {', '.join(known[:NAMES_TOLD]) or 'none'}{more}"
 
 
 def number(path: Path, line: int, name: str, raw: object) -> float | None:

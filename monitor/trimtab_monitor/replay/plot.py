@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from trimtab import wire
-from trimtab_monitor.replay.runner import Curve, Replayed
+from trimtab_monitor.replay.curves import Curve
+from trimtab_monitor.replay.runner import Replayed
 from trimtab_monitor.replay.text import headline
 from trimtab_monitor.types import Incident
 

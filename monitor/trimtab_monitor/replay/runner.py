@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from trimtab import wire
 from trimtab_monitor.detectors import DetectorSet, DetectorSettings
 from trimtab_monitor.incidents import IncidentBook, IncidentSettings
-from trimtab_monitor.replay.columns import UnreadableRun
-from trimtab_monitor.replay.readers import Note, read_rows
+from trimtab_monitor.replay.columns import Columns, DamagedRun, NoRun
+from trimtab_monitor.replay.curves import Curves, keep
+from trimtab_monitor.replay.readers import Note, Row, read_rows
 from trimtab_monitor.types import Incident, Sample
 
 TICK_ROWS: Final = 2000
-PICTURED: Final = (wire.LOSS, wire.GRAD_NORM)
-
-
-@dataclass(slots=True)
-class Curve:
-    """One metric for a picture: step, value and attempt of each row in which it was measured."""
-
-    steps: array[int] = field(default_factory=lambda: array("q"))
-    values: array[float] = field(default_factory=lambda: array("d"))
-    attempts: array[int] = field(default_factory=lambda: array("q"))
 
 
 @dataclass(slots=True)
 class Replayed:
-    """A file, how many rows it had, and the incidents found in it, oldest first."""
+    """A file, how many rows it had, and the incidents found in it, oldest first.
+
+    `damage` says why it could not be read to its end, if so.
+    """
 
     path: Path
     rows: int = 0
     incidents: list[Incident] = field(default_factory=list)
-    curves: dict[str, Curve] = field(default_factory=dict)
-
-    def keep(self, sample: Sample) -> None:
-        """Keep what a picture shows of a sample."""
-        for name in PICTURED:
-            value = sample.values.get(name)
-            if value is not None:
-                curve = self.curves.setdefault(name, Curve())
-                curve.steps.append(sample.step)
-                curve.values.append(value)
-                curve.attempts.append(sample.attempt)
+    curves: Curves = field(default_factory=dict)
+    damage: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The shape in which `replay` tells it."""
@@ -55,44 +38,80 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to replay: the settings, what the loss is called, whether to keep the curves, and who is told."""
+    """How to replay: the settings, what loss and step are called, whether to keep curves, and who is told."""
 
     detectors: DetectorSettings = field(default_factory=DetectorSettings)
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
     metric: str | None = None
+    step_column: str | None = None
     keep_curves: bool = False
     note: Note = lambda _: None
     tick: Callable[[int], None] = lambda _: None
 
 
 def replay_file(path: Path, options: Options) -> Replayed:
-    """Replay one file.
+    """Replay one file, or the TensorBoard event files in one folder.
 
     A step that goes backwards begins a new attempt, as after a restart or a rollback.
 
     Raises:
         UnreadableRun: the file cannot be read, or holds nothing to look at.
     """
-    detectors = DetectorSet.build(options.detectors)
-    book = IncidentBook(path.stem, options.incidents)
-    replayed = Replayed(path)
-    incidents: dict[str, Incident] = {}
-    attempt, last_step = 0, None
-    for row in read_rows(path, options.metric, options.note):
+    replay = _Replay(path, options)
+    try:
+        for row in read_rows(path, Columns(options.metric, options.step_column), options.note):
+            replay.take(row)
+    except DamagedRun as error:
+        if replay.replayed.rows == 0:
+            raise
+        replay.replayed.damage = str(error)
+    options.tick(replay.replayed.rows % TICK_ROWS)
+    return replay.finish()
+
+
+class _Replay:
+    """One run on its way through the detectors."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        self.replayed = Replayed(path)
+        self._options = options
+        self._detectors = DetectorSet.build(options.detectors)
+        self._book = IncidentBook(path.stem, options.incidents)
+        self._incidents: dict[str, Incident] = {}
+        self._attempt = 0
+        self._last_step = 0
+
+    def take(self, row: Row) -> None:
+        """Take the next row."""
+        replayed = self.replayed
         replayed.rows += 1
-        step = replayed.rows if row.step is None else row.step
-        if last_step is not None and step < last_step:
-            attempt += 1
-            options.note(f"{path}:{row.line}: step {step} after step {last_step}: attempt {attempt} begins")
-        last_step = step
-        sample = Sample(step, float(replayed.rows), row.values, attempt)
-        for incident in book.observe(sample, detectors.update(sample), detectors.active):
-            incidents[incident.id] = incident
-        if options.keep_curves:
-            replayed.keep(sample)
+        sample = self._sample(row)
+        if self._options.keep_curves:
+            keep(replayed.curves, sample, self._detectors)
+        for incident in self._book.observe(sample, self._detectors.update(sample), self._detectors.active):
+            self._incidents[incident.id] = incident
         if replayed.rows % TICK_ROWS == 0:
-            options.tick(TICK_ROWS)
-    replayed.incidents = list(incidents.values())
-    if replayed.rows == 0:
-        raise UnreadableRun(path, None, "holds no rows", "give a run of at least one step")
-    return replayed
+            self._options.tick(TICK_ROWS)
+
+    def _sample(self, row: Row) -> Sample:
+        rows = self.replayed.rows
+        step = rows if row.step is None else row.step
+        if step < self._last_step:
+            self._attempt += 1
+            place = self.replayed.path if row.line is None else f"{self.replayed.path}:{row.line}"
+            self._options.note(
+                f"{place}: step {step} after step {self._last_step}: attempt {self._attempt} begins"
+            )
+        self._last_step = step
+        return Sample(step, float(rows) if row.time is None else row.time, row.values, self._attempt)
+
+    def finish(self) -> Replayed:
+        """Return what was found.
+
+        Raises:
+            NoRun: there were no rows.
+        """
+        if self.replayed.rows == 0:
+            raise NoRun(self.replayed.path, None, "holds no rows", "give a run of at least one step")
+        self.replayed.incidents = list(self._incidents.values())
+        return self.replayed

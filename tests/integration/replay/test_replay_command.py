@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 COMMAND = [sys.executable, "-m", "trimtab_monitor", "replay"]
 
@@ -108,15 +109,70 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(spiky: Path, tmp_path: Pa
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(spiky: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("step,loss\n1,2.0\n2,low\n")
-    done = run(bad, tmp_path / "gone.csv", tmp_path, spiky, "--format", "json", cwd=tmp_path)
+    done = run(bad, tmp_path / "gone.csv", spiky, "--format", "json", cwd=tmp_path)
     assert done.returncode == 2
     assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(spiky)]
     remedy = "give a number, NaN, inf, or nothing where not measured"
     assert done.stderr.splitlines() == [
         f"trimtab replay: {bad}:3: column loss holds 'low'; {remedy}",
         f"trimtab replay: {tmp_path}/gone.csv: no such file or directory; give a file that can be read",
-        f"trimtab replay: {tmp_path}: is a directory; give files, as {tmp_path}/*.csv",
     ]
+
+
+def test_a_folder_is_what_is_readable_in_it(spiky: Path, tmp_path: Path) -> None:
+    clean(tmp_path)
+    (tmp_path / "table.csv").write_text("name,size\na,1\n")
+    (tmp_path / "notes.txt").write_text("x")
+    done = run(tmp_path, "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0
+    files = [json.loads(line)["file"] for line in done.stdout.splitlines()]
+    assert files == [str(tmp_path / "clean.jsonl"), str(spiky)]
+    first, second = done.stderr.splitlines()
+    assert first == f"trimtab replay: {tmp_path}: passed over notes.txt: no recorded runs"
+    assert second.startswith(f"trimtab replay: passed over {tmp_path}/table.csv: no column loss")
+
+
+def test_what_is_broken_in_a_folder_is_told_and_so_is_a_folder_with_nothing(
+    spiky: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.csv").write_text("step,loss\n1,2.0\n2,low\n")
+    done = run(".", "--format", "json", cwd=tmp_path)
+    assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
+    assert "bad.csv:3: column loss holds 'low'" in done.stderr
+    (tmp_path / "empty").mkdir()
+    none = run("empty", cwd=tmp_path)
+    assert (none.returncode, none.stdout) == (2, "")
+    assert none.stderr.startswith("trimtab replay: empty: holds no recorded run; give a folder with CSV")
+
+
+def test_a_folder_whose_files_are_all_something_else_is_wrong_input(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("name,size\na,1\n")
+    done = run(tmp_path, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_an_event_file_with_a_damaged_end_is_told_as_far_as_it_goes(tmp_path: Path) -> None:
+    writer = SummaryWriter(str(tmp_path))
+    for step in range(50):
+        writer.add_scalar("loss", 2.0, step)
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-3] + b"\0\0\0")
+    done = run(path, "--format", "json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["rows"]) == (2, 49)
+    assert "is damaged: its data has another checksum; what came before it was read" in done.stderr
+
+
+def test_more_runs_than_a_picture_holds_are_drawn_into_a_folder(tmp_path: Path) -> None:
+    for number in range(21):
+        (tmp_path / f"run{number}.csv").write_text("step,loss\n1,2.0\n")
+    refused = run(tmp_path, "--plot", "out.png", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "21 runs; give at most 20, or a folder that exists, for a picture of each" in refused.stderr
+    (tmp_path / "pictures").mkdir()
+    done = run(tmp_path / "run0.csv", tmp_path / "run1.csv", "--plot", "pictures", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["run0.csv.png", "run1.csv.png"]
 
 
 def test_a_picture_is_drawn(spiky: Path, tmp_path: Path) -> None:

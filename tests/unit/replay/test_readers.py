@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from pathlib import Path
 
 import pytest
 
-from trimtab_monitor.replay.columns import UnreadableRun
+from trimtab_monitor.replay.columns import Columns, NoRun, UnreadableRun
 from trimtab_monitor.replay.readers import Row, read_rows
 
 
@@ -18,9 +19,9 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def read(path: Path, metric: str | None = None) -> tuple[list[Row], list[str]]:
+def read(path: Path, metric: str | None = None, step: str | None = None) -> tuple[list[Row], list[str]]:
     notes: list[str] = []
-    return list(read_rows(path, metric, notes.append)), notes
+    return list(read_rows(path, Columns(metric, step), notes.append)), notes
 
 
 def values(path: Path, metric: str | None = None) -> list[tuple[int | None, dict[str, float]]]:
@@ -61,6 +62,81 @@ def test_the_loss_may_be_called_anything(tmp_path: Path) -> None:
     assert values(path, "policy_loss") == [(1, {"loss": -7.0})]
 
 
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("Loss/train,Loss/val,lr/train", ["loss", "eval_loss", "lr"]),
+        ("lm loss,lm loss validation,learning-rate,grad-norm", ["loss", "eval_loss", "lr", "grad_norm"]),
+        ("train/loss_step,val_loss,loss-scale", ["loss", "eval_loss", "loss_scale"]),
+        ("loss,total_loss,accuracy,iteration-time", ["loss", None, None, "step_seconds"]),
+        ("Train/Samples/train_loss,Train/Samples/lr", ["loss", "lr"]),
+        ("grad_norm/block.0,training/loss,grad_norm", ["grad_norm/block.0", "loss", "grad_norm"]),
+    ],
+)
+def test_metrics_are_known_however_their_names_are_spelt(
+    tmp_path: Path, header: str, found: list[str | None]
+) -> None:
+    cells = ",".join(str(number) for number in range(1, len(found) + 1))
+    path = write(tmp_path, "run.csv", f"step,{header}\n1,{cells}\n")
+    expected = {name: float(number) for number, name in enumerate(found, start=1) if name is not None}
+    assert values(path) == [(1, expected)]
+
+
+def test_a_metric_that_was_asked_for_is_taken_for_nothing_else(tmp_path: Path) -> None:
+    path = write(tmp_path, "run.csv", "step,loss,val_loss,eval_loss\n1,2.0,2.5,2.7\n")
+    assert values(path, "val_loss") == [(1, {"loss": 2.5, "eval_loss": 2.7})]
+
+
+@pytest.mark.parametrize(("name", "first"), [("Loss", 2.0), ("loss", 3.0), ("LOSS", 2.0)])
+def test_a_name_as_it_stands_comes_before_one_in_other_letters(
+    tmp_path: Path, name: str, first: float
+) -> None:
+    assert values(write(tmp_path, "run.csv", "step,Loss,loss\n1,2,3\n"), name) == [(1, {"loss": first})]
+
+
+def test_the_step_may_be_called_anything(tmp_path: Path) -> None:
+    path = write(tmp_path, "run.csv", "step,tokens seen,loss\n1,4096,2.0\n")
+    assert [row.step for row in read(path, step="Tokens_Seen")[0]] == [4096]
+    lines = write(tmp_path, "run.jsonl", '{"step": 1, "n": 7, "loss": 2.0}\n')
+    assert [row.step for row in read(lines, step="n")[0]] == [7]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("run.csv", "step,loss\n1,2.0\n"), ("run.jsonl", '{"step": 1, "loss": 2.0}\n')]
+)
+def test_a_name_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, name: str, text: str) -> None:
+    path = write(tmp_path, name, text)
+    with pytest.raises(UnreadableRun, match=r"no column nll \(columns: loss, step\); .* with --metric$"):
+        read(path, metric="nll")
+    with pytest.raises(UnreadableRun, match=r"no column t \(columns: loss, step\); .* with --step-column$"):
+        read(path, step="t")
+
+
+def test_of_many_columns_not_all_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, "run.csv", ",".join(f"c{number}" for number in range(100)) + "\n")
+    with pytest.raises(UnreadableRun, match=r"c0, c1, .*, and 80 more\)"):
+        read(path)
+
+
+def test_compressed_files_are_read(tmp_path: Path) -> None:
+    for name, text in [("run.csv", "step,loss\n1,2.5\n"), ("run.jsonl", '{"step": 1, "loss": 2.5}\n')]:
+        path = tmp_path / f"{name}.gz"
+        path.write_bytes(gzip.compress(text.encode()))
+        assert values(path) == [(1, {"loss": 2.5})]
+        path.write_bytes(path.read_bytes()[:-9])
+        with pytest.raises(UnreadableRun, match=r"is cut off or damaged \(gzip\)"):
+            read(path)
+    path.write_text(text)
+    with pytest.raises(UnreadableRun, match="not a gzipped file"):
+        read(path)
+
+
+def test_a_large_file_of_something_else_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = write(tmp_path, "corpus.jsonl", '{"text": "a"}\n' * 10_000 + "no JSON")
+    with pytest.raises(NoRun, match=r"no column loss"):
+        read(path)
+
+
 def test_empty_cells_after_the_last_column_do_no_harm(tmp_path: Path) -> None:
     path = write(tmp_path, "run.csv", "step,loss\n1,2.5,\n3.0,2.4,,\n")
     assert values(path) == [(1, {"loss": 2.5}), (3, {"loss": 2.4})]
@@ -98,7 +174,7 @@ def test_a_last_line_that_is_cut_off_is_left_out_and_told(tmp_path: Path) -> Non
         ("\n\n", "run.csv: is empty"),
         (
             "step,accuracy\n1,0.5\n",
-            "run.csv: no column loss or train_loss or train/loss (columns: accuracy, step); ",
+            "run.csv: no column loss or train_loss or training_loss (columns: accuracy, step); ",
         ),
         (
             "step,loss\n1,2.5\n2,fast\n3,2.4\n",
@@ -147,7 +223,7 @@ def test_json_lines_may_hold_a_metric_in_some_rows_only(tmp_path: Path) -> None:
     path = write(tmp_path, "run.jsonl", "\n".join(map(json.dumps, lines)) + "\n\n")
     assert values(path) == [
         (10, {"loss": 2.5}),
-        (10, {}),
+        (10, {"eval_loss": 2.6}),
         (20, {"grad_norm": math.inf}),
         (30, {"loss": 2.4, "lr": 1e-3}),
     ]
@@ -210,7 +286,7 @@ def test_the_log_history_of_a_trainer_state_is_read(tmp_path: Path) -> None:
     path = write(tmp_path, "trainer_state.json", json.dumps({"log_history": history}, indent=2))
     assert values(path) == [
         (20, {"loss": 2.5, "grad_norm": 0.4, "lr": 5e-5}),
-        (20, {}),
+        (20, {"eval_loss": 2.6}),
         (40, {"loss": 2.4}),
         (40, {}),
     ]

@@ -11,14 +11,16 @@ from typing import TextIO
 from trimtab import wire
 from trimtab_monitor.replay.columns import (
     STEP_NAMES,
+    Columns,
+    NoRun,
     UnreadableRun,
-    named,
     no_loss,
+    no_such,
     number,
-    wanted_names,
     whole_step,
 )
-from trimtab_monitor.replay.readers.row import Note, Row, is_cut_off, with_last
+from trimtab_monitor.replay.readers.row import Note, Row, with_last
+from trimtab_monitor.replay.readers.text_file import is_cut_off, open_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,15 @@ class _Layout:
     metrics: Sequence[tuple[int, str, str]]
 
 
-def read_csv(path: Path, metric: str | None, note: Note) -> Iterator[Row]:
+def read_csv(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     """Read a CSV file row by row. Only the columns that are used need to hold numbers."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with open_text(path, newline="") as file:
         reader = csv.reader(file, delimiter=_delimiter(file))
         try:
             header = next((cells for cells in reader if any(cells)), None)
             if header is None:
-                raise UnreadableRun(path, None, "is empty", "give a CSV file with a header and rows")
-            layout = _layout(path, header, metric, note)
+                raise NoRun(path, None, "is empty", "give a CSV file with a header and rows")
+            layout = _layout(path, header, columns, note)
             numbered = ((reader.line_num, cells) for cells in reader)
             for (line, cells), is_last in with_last(numbered):
                 if not any(cells):
@@ -60,16 +62,15 @@ def _delimiter(file: TextIO) -> str:
     return max(",\t;", key=first.count)
 
 
-def _layout(path: Path, header: Sequence[str], metric: str | None, note: Note) -> _Layout:
-    metrics = []
-    for standard, wanted in wanted_names(metric).items():
-        name = named(header, wanted)
-        if name is not None:
-            metrics.append((header.index(name), name, standard))
-    if all(standard != wire.LOSS for _, _, standard in metrics):
-        raise no_loss(path, metric, header)
-    step = named(header, STEP_NAMES)
+def _layout(path: Path, header: Sequence[str], columns: Columns, note: Note) -> _Layout:
+    found = columns.metrics(header)
+    if wire.LOSS not in found:
+        raise no_loss(path, columns, header)
+    metrics = [(header.index(name), name, standard) for standard, name in found.items()]
+    step = columns.step_name(header)
     if step is None:
+        if columns.step is not None:
+            raise no_such(path, columns.step, header, "--step-column")
         note(f"{path}: no column {STEP_NAMES[0]}: rows are counted from 1")
     return _Layout(len(header), None if step is None else (header.index(step), step), metrics)
 

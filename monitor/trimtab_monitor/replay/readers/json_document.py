@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from trimtab_monitor.replay.columns import UnreadableRun
+from trimtab_monitor.replay.columns import Columns, NoRun, UnreadableRun
 from trimtab_monitor.replay.readers.objects import ObjectRows
 from trimtab_monitor.replay.readers.row import Note, Row
+from trimtab_monitor.replay.readers.text_file import open_text
 
 LOG_HISTORY: Final = "log_history"
 """Under this name a trainer state holds its rows."""
@@ -17,17 +18,18 @@ LOG_HISTORY: Final = "log_history"
 _REMEDY: Final = "give JSON Lines, an array of objects, or a trainer_state.json"
 
 
-def read_json_document(path: Path, metric: str | None, note: Note) -> Iterator[Row]:
+def read_json_document(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     """Read the rows. A row's line is its place in their list, counted from 1."""
     del note
-    rows = ObjectRows(path, metric)
+    rows = ObjectRows(path, columns)
     for line, raw in enumerate(_rows(path), start=1):
         yield rows.row(line, raw)
     rows.finish()
 
 
 def _rows(path: Path) -> list[object]:
-    text = path.read_text(encoding="utf-8-sig")
+    with open_text(path) as file:
+        text = file.read()
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
@@ -35,5 +37,5 @@ def _rows(path: Path) -> list[object]:
         raise UnreadableRun(path, line, f"is not JSON: {error}", _REMEDY) from None
     history = document.get(LOG_HISTORY) if isinstance(document, dict) else document
     if not isinstance(history, list):
-        raise UnreadableRun(path, None, f"has no list {LOG_HISTORY}", _REMEDY)
+        raise NoRun(path, None, f"has no list {LOG_HISTORY}", _REMEDY)
     return history

@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from trimtab_monitor.replay.columns import UnreadableRun
+from trimtab_monitor.replay.columns import Columns, UnreadableRun
 from trimtab_monitor.replay.readers.objects import ObjectRows
-from trimtab_monitor.replay.readers.row import Note, Row, is_cut_off, with_last
+from trimtab_monitor.replay.readers.row import Note, Row, with_last
+from trimtab_monitor.replay.readers.text_file import is_cut_off, open_text
 
 
-def read_json_lines(path: Path, metric: str | None, note: Note) -> Iterator[Row]:
+def read_json_lines(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     """Read JSON Lines row by row."""
-    rows = ObjectRows(path, metric)
-    with path.open(encoding="utf-8-sig") as file:
+    rows = ObjectRows(path, columns)
+    with open_text(path) as file:
         for (line, text), is_last in with_last(enumerate(file, start=1)):
             if not text.strip():
                 continue

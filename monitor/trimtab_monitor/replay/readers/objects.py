@@ -8,18 +8,21 @@ from pathlib import Path
 
 from trimtab import wire
 from trimtab_monitor.replay.columns import (
-    STEP_NAMES,
+    Columns,
+    NoRun,
     UnreadableRun,
-    named,
     no_loss,
+    no_such,
     number,
     shown,
-    wanted_names,
     whole_step,
 )
 from trimtab_monitor.replay.readers.row import Row
 
 NAMES_KEPT = 1000
+
+ROWS_TRIED = 10_000
+"""Where so many rows have no loss, none is to come: it is a file of something else, and may be huge."""
 
 
 @dataclass(slots=True)
@@ -27,10 +30,12 @@ class ObjectRows:
     """Makes rows of objects, by the names under which step and metrics were first seen."""
 
     path: Path
-    metric: str | None
+    columns: Columns
     found: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     step_name: str | None = None
+
+    rows: int = 0
 
     def row(self, line: int, raw: object) -> Row:
         """Make a row of the object that stands in this line.
@@ -39,7 +44,11 @@ class ObjectRows:
             UnreadableRun: it is no object, or a value in it is no number.
         """
         if not isinstance(raw, Mapping):
-            raise UnreadableRun(self.path, line, f"holds {shown(raw)}", "give one JSON object a row")
+            kind = UnreadableRun if self.found else NoRun
+            raise kind(self.path, line, f"holds {shown(raw)}", "give one JSON object a row")
+        self.rows += 1
+        if self.rows == ROWS_TRIED and wire.LOSS not in self.found:
+            raise no_loss(self.path, self.columns, self.seen)
         if not self.seen.issuperset(raw) and len(self.seen) < NAMES_KEPT:
             self._look_at(raw)
         values = {}
@@ -52,12 +61,10 @@ class ObjectRows:
 
     def _look_at(self, raw: Mapping[str, object]) -> None:
         self.seen |= set(raw)
-        for standard, wanted in wanted_names(self.metric).items():
-            name = named(raw, wanted) if standard not in self.found else None
-            if name is not None:
-                self.found[standard] = name
+        new = [name for name in raw if name not in self.found.values()]
+        self.found = self.columns.metrics(new) | self.found
         if self.step_name is None:
-            self.step_name = named(raw, STEP_NAMES)
+            self.step_name = self.columns.step_name(raw.keys())
 
     def _step(self, line: int, raw: Mapping[str, object]) -> int | None:
         if self.step_name is None:
@@ -75,6 +82,8 @@ class ObjectRows:
             UnreadableRun: no object had a loss.
         """
         if not self.seen:
-            raise UnreadableRun(self.path, None, "is empty", "give one JSON object a row")
+            raise NoRun(self.path, None, "is empty", "give one JSON object a row")
         if wire.LOSS not in self.found:
-            raise no_loss(self.path, self.metric, self.seen)
+            raise no_loss(self.path, self.columns, self.seen)
+        if self.step_name is None and self.columns.step is not None:
+            raise no_such(self.path, self.columns.step, self.seen, "--step-column")

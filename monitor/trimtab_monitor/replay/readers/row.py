@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from os import SEEK_END
-from pathlib import Path
 from typing import TypeVar
 
 Note = Callable[[str], None]
@@ -15,11 +13,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its line (counted from 1), its step (None: not given), and what was measured."""
+    """One row: its line (counted from 1), its step, and what was measured.
 
-    line: int
+    `line` is None where a file has none, `step` where it is not given. `time` is when, in Unix seconds, where
+    that was recorded.
+    """
+
+    line: int | None
     step: int | None
     values: dict[str, float]
+    time: float | None = None
 
 
 def with_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
@@ -33,12 +36,3 @@ def with_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
         yield held, False
         held = item
     yield held, True
-
-
-def is_cut_off(path: Path) -> bool:
-    """Whether the file ends within a line: its writer still writes, or was killed."""
-    with path.open("rb") as file:
-        if file.seek(0, SEEK_END) == 0:
-            return False
-        file.seek(-1, SEEK_END)
-        return file.read(1) not in (b"\n", b"\r")
