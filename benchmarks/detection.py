@@ -1,9 +1,11 @@
 """How well instability is detected: Trimtab beside its peers, one JSON line a detector, a table for people.
 
     python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses]
+    python benchmarks/detection.py --cases [--seeds 20]
 
 The curves are our own unless a folder is named (INDEX.csv, LABELS.csv and the CSV files that they name). The
-matching rule stands in detection_bench/matching.py. JSON goes to standard output, tables to standard error.
+matching rule stands in detection_bench/matching.py; cases are series of which the truth is known. JSON goes
+to standard output, tables to standard error.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from detection_bench.cases.judging import judge_all
+from detection_bench.cases.report import beside_peers, own_table
 from detection_bench.curves import Curve, CurvesError, read_folder
 from detection_bench.peers import PEERS
 from detection_bench.picture import draw
@@ -24,6 +28,9 @@ OWN_CURVES = Path(__file__).parent / "curves"
 def main() -> None:
     """Do what was asked for."""
     asked = parse()
+    if asked.cases:
+        constructed(asked)
+        return
     try:
         curves = read_folder(asked.curves)
     except CurvesError as error:
@@ -52,7 +59,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--misses", action="store_true", help="list what Trimtab missed and where it was wrong"
     )
+    parser.add_argument("--cases", action="store_true", help="constructed cases instead of curves")
+    parser.add_argument("--seeds", type=int, default=20, help="how often each case is made")
     return parser.parse_args()
+
+
+def constructed(asked: argparse.Namespace) -> None:
+    """Run all detectors over the constructed cases."""
+    results = judge_all(asked.detectors, asked.seeds)
+    print_json([result.as_json() for of_detector in results for result in of_detector])
+    tables(*(own_table(each) for each in results if each[0].detector == OURS), beside_peers(results))
 
 
 def compare(curves: list[Curve], asked: argparse.Namespace) -> None:

@@ -49,7 +49,9 @@ def label(
     if injection.steps == 1:
         return Label(kind, start, start, start, "minor", note)
     end = _end(excess, start)
-    if end is None and kind == "spike":
+    if kind == "level_shift" and end is not None:
+        kind = "spike"
+    if kind == "spike" and end is None:
         end = made[-1].step
     severity = "major" if max(excess) >= MAJOR else "minor"
     if kind == "divergence":

@@ -16,5 +16,6 @@ def intern_evo(curve: Curve) -> Verdict:
     fired = np.zeros(curve.rows, dtype=bool)
     now, last = curve.loss[1:], curve.loss[:-1]
     fired[1:] = now > RATIO * last
-    scores[1:] = np.divide(now, last, out=np.zeros(len(now)), where=last > 0)
+    with np.errstate(invalid="ignore"):
+        scores[1:] = np.divide(now, last, out=np.zeros(len(now)), where=last > 0)
     return Verdict.of(fired, scores)

@@ -1,0 +1,1 @@
+"""Constructed cases with known truth, many seeds each."""
