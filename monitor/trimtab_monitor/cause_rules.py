@@ -159,7 +159,7 @@ def _batch_of_one_rank(incident: Incident) -> Reason | None:
 def _repeated_data(incident: Incident) -> Reason | None:
     if incident.kind != "overfitting":
         return None
-    return Reason("data", 2, "evaluation loss rises while training loss falls: it learns its data by heart")
+    return Reason("data", 2, "it learns its training data by heart")
 
 
 # --- numeric ---

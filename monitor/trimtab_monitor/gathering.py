@@ -90,6 +90,8 @@ def _outranks(finding: Finding, incident: Incident) -> bool:
     rank, known = KINDS[finding.kind].rank, KINDS[incident.kind].rank
     if rank != known:
         return rank > known
+    if finding.metric != incident.metric:
+        return not evidence["rollbacks"] and finding.score > evidence["score"]
     return not evidence["rollbacks"] and _is_worse(finding.value, evidence["value"], evidence["baseline"])
 
 
@@ -193,4 +195,4 @@ def _told(finding: Finding, sample: Sample) -> dict[str, Any]:
         "score": finding.score,
         "attempt": sample.attempt,
         "rank": finding.evidence.get("rank", sample.rank),
-    }
+    } | {name: finding.evidence[name] for name in ("host", "device") if name in finding.evidence}

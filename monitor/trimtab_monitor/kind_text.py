@@ -16,10 +16,19 @@ NAMES: Final = {
     wire.EVAL_LOSS: "evaluation loss",
     wire.LOSS_SCALE: "loss scale",
     wire.STEP_SECONDS: "seconds a step",
-    "power_w": "power in W",
-    "util": "utilisation",
-    "temp_c": "temperature in °C",
-    "mem_used_bytes": "memory in bytes",
+}
+
+UNITS: Final[Mapping[str, Callable[[float], str]]] = {
+    "power_w": lambda value: f"{value:.0f} W",
+    "util": lambda value: f"{100 * value:.0f} % used",
+    "temp_c": lambda value: f"{value:.0f} °C",
+}
+
+FAULTS: Final = {
+    "idle": "is idle while the others work",
+    "throttled": "is throttled, hotter than the others and drawing less power",
+    "capped": "draws less power than the others on the same work",
+    "hot": "is too hot",
 }
 
 LARGEST_SCORE: Final = 1e4
@@ -111,12 +120,16 @@ def _settled(incident: Incident) -> str:
     )
 
 
+def _exploding(incident: Incident) -> str:
+    return _moved(incident) + _others(incident, "metric", "layer")
+
+
 def _dead(incident: Incident) -> str:
     value, baseline = incident.evidence["value"], incident.evidence["baseline"]
     was = f" (it was {number(baseline)})" if isfinite(baseline) else ""
-    if value == 0.0:
-        return f"{named(incident.metric)} is zero {_since(incident)}{was}: it learns nothing"
-    return f"{named(incident.metric)} is {number(value)} {_since(incident)}{was}: it learns next to nothing"
+    told = f"is {number(value)}" if value else "is zero"
+    layers = _others(incident, "metric", "layer")
+    return f"{named(incident.metric)} {told} {_since(incident)}{was}{layers}: it learns next to nothing"
 
 
 def _vanishing(incident: Incident) -> str:
@@ -134,11 +147,12 @@ def _scale(incident: Incident) -> str:
 
 
 def _plateau(incident: Incident) -> str:
-    evidence = incident.evidence
-    best = _seen(incident, "best")
-    best = evidence["baseline"] if best is None else best
-    told = f"{named(incident.metric)} no longer improves {_since(incident)}: {number(evidence['value'])} now"
-    return told + (f", best {number(best)}" if isfinite(best) else "")
+    told = f"{named(incident.metric)} has stopped falling {_since(incident)}"
+    now = f"{number(incident.evidence['value'])} at step {step_text(incident.evidence['step'])}"
+    fall, before = _seen(incident, "fall"), _seen(incident, "fall_before")
+    if fall is None or before is None:
+        return f"{told}: {now}"
+    return f"{told}: {now}, down {number(max(0.0, fall))} after {number(before)} in the time before"
 
 
 def _overfitting(incident: Incident) -> str:
@@ -161,35 +175,39 @@ def _slower(incident: Incident) -> str:
 def _straggler(incident: Incident) -> str:
     evidence = incident.evidence
     value, baseline = evidence["value"], evidence["baseline"]
-    rank = _seen(incident, "rank")
+    rank, compared = _seen(incident, "rank"), _seen(incident, "compared")
     who = f"rank {evidence['ranks'][0] if rank is None else rank}"
-    host = _seen(incident, "host")
-    who += f" on {host}" if host else ""
-    compared = _seen(incident, "compared") or _seen(incident, "ranks")
-    others = f"the median of {compared} ranks" if isinstance(compared, int) else "the other ranks"
+    others = "the other ranks" if compared is None else f"the median of {compared} ranks"
     factor = _seen(incident, "factor") or (value / baseline if baseline > 0.0 else None)
-    slow = f"{factor:.2g} times as long as {others}" if factor is not None else f"longer than {others}"
-    return f"{who} takes {slow}, {_since(incident)}: {number(value)} s a step, not {number(baseline)} s"
+    slow = f"longer than {others}" if factor is None else f"{factor:.2g} times as long as {others}"
+    told = f"{who} takes {slow}{_others(incident, 'rank', 'rank')}, {_since(incident)}"
+    return f"{told}: {number(value)} s a step, not {number(baseline)} s"
 
 
 def _faulty(incident: Incident) -> str:
-    evidence = incident.evidence
-    device = _seen(incident, "uuid") or _seen(incident, "device") or "a device"
-    host = _seen(incident, "host")
-    where = f"{device} on {host}" if host else str(device)
-    odd = _seen(incident, "what")
-    if isinstance(odd, str):
-        return f"{where} is not as the others: {odd}, {_since(incident)}"
-    told = f"{named(incident.metric)} is {number(evidence['value'])}"
-    return (
-        f"{where} is not as the others: {told}, they have {number(evidence['baseline'])}, {_since(incident)}"
-    )
+    device, host = _seen(incident, "device") or "a device", _seen(incident, "host")
+    where = f"{device} on {host}" if host else device
+    fault = FAULTS.get(str(_seen(incident, "fault")), "is not as the others")
+    gauges = [
+        f"{unit(_seen(incident, name))} (others {unit(_seen(incident, f'{name}_of_others'))})"
+        for name, unit in UNITS.items()
+        if _seen(incident, name) is not None and _seen(incident, f"{name}_of_others") is not None
+    ]
+    told = f": {', '.join(gauges)}" if gauges else ""
+    return f"{where} {fault}{_others(incident, 'device', 'device')}, {_since(incident)}{told}"
+
+
+def _others(incident: Incident, key: str, unit: str) -> str:
+    """How many more layers, ranks or devices have the same trouble."""
+    told = {each.get(key) for each in incident.evidence["findings"] if each["kind"] == incident.kind}
+    return f", and {plural(len(told) - 1, f'other {unit}')}" if len(told) > 1 else ""
 
 
 _BY_KIND: Final[Mapping[str, Callable[[Incident], str]]] = {
     "non_finite": _non_finite,
     "divergence": _creeps,
     "level_shift": _settled,
+    "exploding_layer": _exploding,
     "dead_layer": _dead,
     "vanishing_gradients": _vanishing,
     "loss_scale_collapse": _scale,
