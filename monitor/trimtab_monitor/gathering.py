@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any, Final
 
-from trimtab import wire
 from trimtab_monitor.detectors.non_finite import WATCHED
 from trimtab_monitor.incident_text import is_accepted
 from trimtab_monitor.kinds import KINDS
-from trimtab_monitor.types import SEVERITY_RANK, Finding, Incident, Sample, Severity
+from trimtab_monitor.severity import joint_severity
+from trimtab_monitor.types import Finding, Incident, Sample
 
 FINDINGS_KEPT: Final = 32
 RANKS_KEPT: Final = 64
@@ -50,7 +50,8 @@ def gather(incident: Incident, sample: Sample, finding: Finding) -> None:
         evidence["findings"].append(_told(finding, sample))
     if sample.attempt == incident.attempt:
         incident.start_step = min(incident.start_step, finding.onset_step)
-    incident.severity = _severity(incident, finding)
+    alarmed = {told["metric"] for told in evidence["findings"] if told["severity"] != "info"}
+    incident.severity = joint_severity(incident.kind, incident.severity, finding.severity, alarmed)
     if leads:
         _lead(incident, finding)
     evidence["delay_steps"] = incident.detected_step - incident.start_step
@@ -84,7 +85,7 @@ def _outranks(finding: Finding, incident: Incident) -> bool:
     A mark never tells the story of something graver.
     """
     evidence = incident.evidence
-    ours, theirs = finding.severity != "info", evidence["led_by"] != "info"
+    ours, theirs = finding.severity != "info", incident.led_by != "info"
     if ours != theirs:
         return ours
     rank, known = KINDS[finding.kind].rank, KINDS[incident.kind].rank
@@ -112,23 +113,15 @@ def _lead(incident: Incident, finding: Finding) -> None:
         incident.peak_step = finding.step
         evidence["peak"] = finding.value
     incident.kind, incident.metric = finding.kind, finding.metric
+    incident.led_by = finding.severity
     evidence.pop("extent", None)
     evidence |= {
         "value": finding.value,
         "baseline": finding.expected,
         "score": finding.score,
         "step": finding.step,
-        "led_by": finding.severity,
         "seen": dict(finding.evidence),
     }
-
-
-def _severity(incident: Incident, finding: Finding) -> Severity:
-    """The gravest of all findings; loss and gradient up together are critical."""
-    alarmed = {told["metric"] for told in incident.evidence["findings"] if told["severity"] != "info"}
-    if KINDS[incident.kind].story == "stability" and {wire.LOSS, wire.GRAD_NORM} <= alarmed:
-        return "critical"
-    return max(incident.severity, finding.severity, key=SEVERITY_RANK.__getitem__)
 
 
 def higher_peak(incident: Incident, sample: Sample) -> bool:

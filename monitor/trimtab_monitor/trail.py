@@ -41,11 +41,8 @@ class Trail:
     rows: list[Row] = field(default_factory=list)
 
     def note(self, sample: Sample) -> None:
-        """Keep what the sample tells of more than its loss."""
-        values = sample.values
-        if len(values) < 2 and wire.LOSS in values:
-            return
-        get, step, rows = values.get, sample.step, self.rows
+        """Keep what the sample tells beside its loss."""
+        get, step, rows = sample.values.get, sample.step, self.rows
         row: Row = (
             step,
             get(wire.LR),

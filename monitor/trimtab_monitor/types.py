@@ -72,6 +72,7 @@ class Incident:
     `clean_samples` those in a row that were not bad. `last_bad_step` is the last step that was.
     `quiet_samples` counts those since it last got worse. It is over when no kind in `watched` is active any
     more; only samples with a metric in `told_by` tell. `counted` is the attempt and step of the last of them.
+    `led_by` is the severity of the finding that names it.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Incident:
     watched: list[str] = field(default_factory=list)
     told_by: list[str] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
+    led_by: Severity = "info"
 
     def as_json(self) -> dict[str, Any]:
         """The shape in which the API, `replay` and `report` tell it."""

@@ -11,8 +11,8 @@ LISTED = 8
 def number(value: float) -> str:
     """A value for people: three digits or more, and words for the non-finite.
 
-    >>> number(2.1), number(65536.0), number(0.000123), number(float("nan")), number(1.5e9)
-    ('2.10', '65,536', '0.000123', 'NaN', '1.5e+09')
+    >>> number(2.1), number(65536.0), number(0.000123), number(float("nan")), number(1.5e12)
+    ('2.10', '65,536', '0.000123', 'NaN', '1.5e+12')
     """
     if isnan(value):
         return "NaN"
@@ -20,7 +20,7 @@ def number(value: float) -> str:
         return "infinite" if value > 0 else "minus infinite"
     if 1.0 <= abs(value) < 1000.0:
         return f"{value:.2f}"
-    return f"{value:,.0f}" if 1000.0 <= abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1000.0 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def step_text(step: int) -> str:

@@ -43,7 +43,7 @@ ROLLED_BACK = [{"command": "c1", "to_step": 90, "time": 0.0}]
         ),
         (
             {"tokens_before": 4e6, "tokens_now": 1e6},
-            ("data", "likely", ["tokens a step went 4e+06 -> 1e+06"]),
+            ("data", "likely", ["tokens a step went 4,000,000 -> 1,000,000"]),
         ),
         (
             {"resumed_step": 98},

@@ -130,8 +130,8 @@ def test_a_rate_that_jumped_is_told_once_as_the_cause() -> None:
                 seen={"halvings": 16.0, "samples": 20},
             ),
             (
-                "loss scale 65,536 -> 1.00 at step 100, halved 16 times within 20 samples: gradients overflow in "
-                "half precision; likely cause: numeric (the loss scale collapsed)"
+                "loss scale 65,536 -> 1.00 at step 100, halved 16 times within 20 samples: gradients "
+                "overflow in half precision; likely cause: numeric (the loss scale collapsed)"
             ),
         ),
         (
@@ -182,8 +182,8 @@ def test_a_rate_that_jumped_is_told_once_as_the_cause() -> None:
                 },
             ),
             (
-                "GPU-7f on node-4 is throttled, hotter than the others and drawing less power, since step 100: "
-                "300 W (others 600 W), 88 °C (others 70 °C); "
+                "GPU-7f on node-4 is throttled, hotter than the others and drawing less power, since step "
+                "100: 300 W (others 600 W), 88 °C (others 70 °C); "
                 "likely cause: hardware (one device is not as the others)"
             ),
         ),
