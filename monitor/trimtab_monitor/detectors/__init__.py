@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trimtab import wire
 from trimtab_monitor.detectors.divergence import Divergence, DivergenceSettings
 from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings
+from trimtab_monitor.detectors.faulty_device import FaultyDevice, FaultyDeviceSettings
 from trimtab_monitor.detectors.grad_explosion import GradExplosion, GradExplosionSettings
 from trimtab_monitor.detectors.loss_scale_collapse import LossScaleCollapse, LossScaleCollapseSettings
 from trimtab_monitor.detectors.loss_spike import LossSpike
@@ -50,6 +51,9 @@ class DetectorSettings(BaseModel):
     straggler: StragglerSettings = Field(
         default=StragglerSettings(), description="A rank that is lastingly slower than the others."
     )
+    faulty_device: FaultyDeviceSettings = Field(
+        default=FaultyDeviceSettings(), description="A GPU that is not as the others of the run."
+    )
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class DetectorSet:
     loss_scale_collapse: LossScaleCollapse = field(default_factory=LossScaleCollapse)
     throughput_drop: ThroughputDrop = field(default_factory=ThroughputDrop)
     straggler: Straggler = field(default_factory=Straggler)
+    faulty_device: FaultyDevice = field(default_factory=FaultyDevice)
     attempt: int = 0
 
     @classmethod
@@ -76,6 +81,7 @@ class DetectorSet:
             LossScaleCollapse(settings.loss_scale_collapse),
             ThroughputDrop(settings.throughput_drop),
             Straggler(settings.straggler),
+            FaultyDevice(settings.faulty_device),
         )
 
     def update(self, sample: Sample) -> list[Finding]:
@@ -119,7 +125,7 @@ class DetectorSet:
         for detector in self._all():
             detector.rewind(step)
 
-    def _all(self) -> tuple[Detector, ...]:
+    def _all(self) -> tuple[Detector | FaultyDevice, ...]:
         return (
             self.non_finite,
             self.loss_spike,
@@ -128,4 +134,5 @@ class DetectorSet:
             self.loss_scale_collapse,
             self.throughput_drop,
             self.straggler,
+            self.faulty_device,
         )

@@ -52,7 +52,7 @@ class StragglerSettings:
         Field(
             gt=0, description="The same of one that was so from its first steps, or is one of three or two."
         ),
-    ] = 1.0 / 3.0
+    ] = 0.33
     spread_sigma: Annotated[
         float, Field(gt=0, description="It must stand out from the other ranks by so many sigma of theirs.")
     ] = 5.0

@@ -49,12 +49,23 @@ class BatchFold:
         for device in batch.devices:
             self._state.ledger.add(device)
             self._state.power.add(device)
+            self._state.detectors.faulty_device.read(device)
+        self._compare_devices(batch)
         for item in items_of(batch):
             if isinstance(item, Sample):
                 if batch.attempt >= self._state.attempt:
                     self._sample(item)
             else:
                 self._event(item, batch)
+
+    def _compare_devices(self, batch: wire.Batch) -> None:
+        """What the devices show at this batch is told as seen at the run's last step."""
+        state = self._state
+        findings = state.detectors.faulty_device.judge(state.last_step, self._now)
+        if findings:
+            seen = Sample(state.last_step, self._now, {}, state.attempt, batch.rank)
+            for incident in state.incidents.observe(seen, findings, state.detectors.active):
+                self._telling.incident(incident)
 
     # --- rows ---
 

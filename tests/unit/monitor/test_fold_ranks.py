@@ -1,0 +1,101 @@
+"""What several ranks and devices make of a run: incidents of speed and of hardware."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+from trimtab import wire
+from trimtab_monitor.entries import BatchReceived, Registration
+from trimtab_monitor.folding.effects import Effects
+from trimtab_monitor.folding.fold import fold
+from trimtab_monitor.folding.run_state import RunState, new_run, pack, unpack
+from trimtab_monitor.settings import Settings
+from trimtab_monitor.types import Incident
+
+NOW = 1_700_001_000.0
+SETTINGS = Settings()
+
+
+def new(world_size: int) -> RunState:
+    return new_run("run", NOW, Registration(project="gpt", world_size=world_size), SETTINGS)
+
+
+def gpu(number: int, second: int, power_w: float, util: float, temp_c: float) -> wire.Device:
+    return wire.Device(
+        host=f"node-{number // 4}",
+        boot_id="boot",
+        uuid=f"GPU-{number}",
+        component="gpu",
+        name="H100",
+        method="power_average",
+        time=array("d", [NOW + second]),
+        power_w=array("d", [power_w]),
+        util=array("d", [util]),
+        temp_c=array("d", [temp_c]),
+    )
+
+
+def send(
+    state: RunState, second: int, rank: int = 0, devices: tuple[wire.Device, ...] = (), **metrics: float
+) -> Effects:
+    """One step a second of one rank."""
+    batch = wire.Batch(
+        rank=rank,
+        seq=0,
+        step=array("q", [second]),
+        time=array("d", [NOW + second]),
+        metrics={name: array("d", [value]) for name, value in {"loss": 2.0, **metrics}.items()},
+        devices=devices,
+    )
+    return fold(state, BatchReceived(NOW + second, "run", batch), SETTINGS)
+
+
+def incidents(all_effects: list[Effects], kind: str) -> list[Incident]:
+    last: dict[str, Incident] = {}
+    for effects in all_effects:
+        last |= effects.incidents
+    return [incident for incident in last.values() if incident.kind == kind]
+
+
+def test_the_rank_that_all_wait_for_is_an_incident_that_names_it() -> None:
+    state = new(world_size=4)
+    effects = []
+    for second in range(1, 200):
+        for rank in range(4):
+            own = 0.9 if rank == 2 and second > 100 else 0.5
+            effects.append(send(state, second, rank, own_seconds=own, step_seconds=1.0))
+    (incident,) = incidents(effects, "straggler")
+    assert (incident.severity, incident.state) == ("warning", "open")
+    assert "rank 2" in incident.summary
+    assert "1.8 times" in incident.summary
+    assert incident.evidence["ranks"] == [2]
+
+
+def fleet(state: RunState, first: int, last: int, **odd: Any) -> list[Effects]:
+    effects = []
+    for second in range(first, last):
+        for node in range(2):
+            devices = tuple(
+                gpu(number, second, **(odd if odd and number == 5 else healthy()))
+                for number in range(4 * node, 4 * node + 4)
+            )
+            effects.append(send(state, second, rank=4 * node, devices=devices))
+    return effects
+
+
+def healthy() -> dict[str, float]:
+    return {"power_w": 600.0, "util": 0.95, "temp_c": 60.0}
+
+
+def test_a_throttled_device_is_an_incident_that_names_it_and_ends_with_it() -> None:
+    state = new(world_size=8)
+    fleet(state, 1, 120)
+    effects = fleet(state, 120, 240, power_w=400.0, util=0.95, temp_c=72.0)
+    (incident,) = incidents(effects, "faulty_device")
+    assert (incident.severity, incident.state) == ("warning", "open")
+    assert "GPU-5 on node-1" in incident.summary
+    assert "throttled" in incident.summary
+    state = unpack(pack(state))
+    (incident,) = incidents(fleet(state, 240, 400), "faulty_device")
+    assert incident.state == "resolved"
