@@ -1,7 +1,9 @@
 """How well instability is detected: Trimtab beside its peers, one JSON line a detector, a table for people.
 
     python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses]
+    python benchmarks/detection.py --cross-validate [--curves DIR]
     python benchmarks/detection.py --cases [--seeds 20]
+    python benchmarks/detection.py --speed [--samples 1000000]
 
 The curves are our own unless a folder is named (INDEX.csv, LABELS.csv and the CSV files that they name). The
 matching rule stands in detection_bench/matching.py; cases are series of which the truth is known. JSON goes
@@ -21,6 +23,12 @@ from detection_bench.peers import PEERS
 from detection_bench.picture import draw
 from detection_bench.report import as_json, detector_table, misses, print_json, tables
 from detection_bench.running import OURS, in_parallel, judge_named
+from detection_bench.speed import measure
+from detection_bench.validation.cross import cross_validate, outcomes_at
+from detection_bench.validation.folds import by_group, by_source
+from detection_bench.validation.grid import points
+from detection_bench.validation.report import as_json as way_as_json
+from detection_bench.validation.report import folds_table, points_table, ways_scored, ways_table
 
 OWN_CURVES = Path(__file__).parent / "curves"
 
@@ -31,12 +39,18 @@ def main() -> None:
     if asked.cases:
         constructed(asked)
         return
+    if asked.speed:
+        print_json([measure(asked.samples)])
+        return
     try:
         curves = read_folder(asked.curves)
     except CurvesError as error:
         print(f"detection.py: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    compare(curves, asked)
+    if asked.cross_validate:
+        validate(curves)
+    else:
+        compare(curves, asked)
 
 
 def parse() -> argparse.Namespace:
@@ -60,6 +74,13 @@ def parse() -> argparse.Namespace:
         "--misses", action="store_true", help="list what Trimtab missed and where it was wrong"
     )
     parser.add_argument("--cases", action="store_true", help="constructed cases instead of curves")
+    parser.add_argument("--speed", action="store_true", help="what a sample costs, and what a run keeps")
+    parser.add_argument("--samples", type=int, default=1_000_000, help="how many, for --speed")
+    parser.add_argument(
+        "--cross-validate",
+        action="store_true",
+        help="choose Trimtab's settings on other curves than it is judged on",
+    )
     parser.add_argument("--seeds", type=int, default=20, help="how often each case is made")
     return parser.parse_args()
 
@@ -69,6 +90,20 @@ def constructed(asked: argparse.Namespace) -> None:
     results = judge_all(asked.detectors, asked.seeds)
     print_json([result.as_json() for of_detector in results for result in of_detector])
     tables(*(own_table(each) for each in results if each[0].detector == OURS), beside_peers(results))
+
+
+def validate(curves: list[Curve]) -> None:
+    """Cross-validate Trimtab's settings, by source and by group."""
+    at = points()
+    by_point = in_parallel(outcomes_at, at, curves)
+    ways = {
+        "chosen on other sources": cross_validate(curves, by_point, by_source),
+        "chosen on other groups": cross_validate(curves, by_point, by_group),
+    }
+    scored = ways_scored(at, by_point, ways)
+    print_json([way_as_json(name, figures) for name, (figures, _) in scored.items()])
+    tables(*(folds_table(name, at, folds) for name, folds in ways.items()))
+    tables(points_table(at, by_point), ways_table(scored))
 
 
 def compare(curves: list[Curve], asked: argparse.Namespace) -> None:

@@ -45,7 +45,7 @@ class Made:
 def healthy(
     random: Generator, rows: int = ROWS, *, degrees: float = DEGREES, every: int = 1, sigma: float = SIGMA
 ) -> Made:
-    """A run that goes well: loss 1.9 + 9 (1 + t / 20)^-0.55, log-normal gradient norm, a row `every` steps."""
+    """A run that goes well, a row `every` steps: loss 1.9 + 9 (1 + t / 20)^-0.55, log-normal gradients."""
     steps = np.arange(1, rows + 1) * every
     return Made(
         level=1.9 + 9.0 * (1.0 + steps / 20.0) ** -0.55,

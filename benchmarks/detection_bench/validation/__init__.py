@@ -1,0 +1,1 @@
+"""Cross-validation: settings are chosen on some curves, and judged on others."""
