@@ -58,4 +58,4 @@ def _finding(finding: Mapping[str, Any]) -> str:
 
 def _pairs(values: Mapping[str, object]) -> str:
     said = {str(name).replace("_", " "): _told(value) for name, value in values.items() if name not in _TIMES}
-    return ", ".join(f"{name} {told}" for name, told in said.items())
+    return ", ".join(f"{name} {told}" for name, told in said.items() if told)

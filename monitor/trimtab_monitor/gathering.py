@@ -24,7 +24,7 @@ def opened(incident_id: str, sample: Sample, finding: Finding) -> Incident:
     return Incident(
         id=incident_id,
         kind=finding.kind,
-        severity=finding.severity,
+        severity="info",
         metric=finding.metric,
         start_step=finding.onset_step,
         detected_step=sample.step,

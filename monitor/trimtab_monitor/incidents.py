@@ -76,26 +76,29 @@ class IncidentBook:
         return changed
 
     def _take(self, sample: Sample, finding: Finding, active: Active, changed: list[Incident]) -> None:
+        """Join a finding to the open incident of its story, or to a new one."""
         incident = self._of_story(KINDS[finding.kind].story)
         lasting: list[str] = []
-        first = False
         if incident is not None and begins_anew(incident, finding, self.settings.resolve_samples):
             lasting = [kind for kind in incident.watched if active([kind])]
-            incident.evidence["followed_by"] = self._id(self.ordinal + 1)
-            incident.evidence["accepted"] = False
-            self._close(incident, incident.last_bad_step, sample.time)
+            self._end_for_another(incident, sample.time)
             _note(changed, incident)
             incident = None
+        first = incident is None
         if incident is None:
             incident = opened(self._next_id(), sample, finding)
-            incident.watched = lasting
             self.incidents.append(incident)
-            first = True
         gather(incident, sample, finding)
+        incident.watched += [kind for kind in lasting if kind not in incident.watched]
         incident.evidence |= self.surroundings.clues(incident)
         if first:
             self.surroundings.began(incident)
         _note(changed, incident)
+
+    def _end_for_another(self, incident: Incident, time: float) -> None:
+        """A second event begins: what lasts of the first is told with it."""
+        incident.evidence |= {"followed_by": self._id(self.ordinal + 1), "accepted": False}
+        self._close(incident, incident.last_bad_step, time)
 
     def _compare_ranks(self, sample: Sample, changed: list[Incident]) -> None:
         """Once all ranks were heard of the step that an incident is about, say how many of them see it."""

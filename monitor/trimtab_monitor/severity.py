@@ -4,8 +4,8 @@ A finding brings a severity of its own, by these rules, which each detector stat
 
 - info: a mark. One sample above the noise, a single large gradient (clipping takes the harm out of it), an
   overflow that a loss scaler is there for, a plateau. It never pages, and never calls for a rollback.
-- warning: it lasts, or is far more than noise, but the run may recover; and all that is about learning, speed
-  or hardware, where going back does not help.
+- warning: it lasts, or is far more than noise, but the run may recover. What is about learning, speed or
+  hardware is never more: the run goes on, and going back does not help.
 - critical: large and lasting, or not finite. It may call for a rollback.
 
 An incident is as grave as its gravest finding, and never gets less so while it is open: who was told should
@@ -33,7 +33,10 @@ def joint_severity(kind: str, known: Severity, found: Severity, alarmed: Collect
     'warning'
     >>> joint_severity("loss_spike", "warning", "warning", {"loss", "grad_norm"})
     'critical'
+    >>> joint_severity("straggler", "warning", "critical", {"step_seconds"})
+    'warning'
     """
     if breaks_the_run(kind) and TOGETHER_CRITICAL.issubset(alarmed):
         return "critical"
-    return max(known, found, key=SEVERITY_RANK.__getitem__)
+    gravest = max(known, found, key=SEVERITY_RANK.__getitem__)
+    return gravest if breaks_the_run(kind) else min(gravest, "warning", key=SEVERITY_RANK.__getitem__)

@@ -44,6 +44,11 @@ FINDING = {
             "loss was 11.25 at step 42, expected 2.9; grad_norm was not a number at step 42, on rank 3",
         ),
         ([{"command": "c1", "to_step": 30, "time": 1.5}], "command c1, to step 30"),
+        (
+            {"class": "data", "confidence": "likely", "because": ["a", "b"]},
+            "class data, confidence likely, because a, b",
+        ),
+        ({"class": "unknown", "confidence": "", "because": []}, "class unknown"),
     ],
 )
 def test_a_part_is_told_in_words(value: Any, told: str) -> None:

@@ -6,11 +6,13 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
 from trimtab import job_settings
-from trimtab_monitor import metric_names
+from trimtab_monitor import kinds, metric_names
+from trimtab_monitor.cause_rules import CauseClass
 from trimtab_monitor.folding.events import KINDS
 
 ROOT = Path(__file__).parents[3]
@@ -38,6 +40,20 @@ def test_every_metric_is_documented_and_no_other() -> None:
     named = {value for name, value in vars(metric_names).items() if name.isupper()}
     told = set(re.findall(r"^\| `(trimtab_\w+)`", (DOCS / "metrics.md").read_text(), re.MULTILINE))
     assert told == named
+
+
+def test_every_kind_of_incident_is_documented_in_its_story_and_no_other() -> None:
+    page = (DOCS / "incidents.md").read_text()
+    told: dict[str, str] = {}
+    for title, chapter in re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", page, re.MULTILINE):
+        told |= dict.fromkeys(re.findall(r"^### `(\w+)`$", chapter, re.MULTILINE), title.lower())
+    special = dict.fromkeys(("hung", "failed"), "of the job itself")
+    assert told == special | {name: kind.story for name, kind in kinds.KINDS.items()}
+
+
+def test_every_class_of_cause_is_documented() -> None:
+    page = (DOCS / "incidents.md").read_text()
+    assert [name for name in get_args(CauseClass) if f"| `{name}` |" not in page] == []
 
 
 def test_every_event_is_documented_with_its_fields() -> None:
