@@ -26,18 +26,14 @@ def outcome(made: Curve, *, finds: bool, false: int = 0) -> Outcome:
 
 
 def test_a_setting_that_is_good_on_one_fold_only_is_not_chosen_for_it() -> None:
-    curves = [curve("a"), curve("b"), curve("c")]
-    good_on_a = [
-        outcome(curves[0], finds=True),
-        outcome(curves[1], finds=False),
-        outcome(curves[2], finds=False),
-    ]
+    curves = [curve(source) for source in "abcd"]
+    good_on_a = [outcome(each, finds=each.source == "a") for each in curves]
     good_elsewhere = [outcome(each, finds=each.source != "a") for each in curves]
 
     folds = cross_validate(curves, [good_on_a, good_elsewhere], by_source)
 
-    assert [(fold.name, fold.chosen) for fold in folds] == [("a", 1), ("b", 1), ("c", 1)]
-    assert pooled(folds).wanted.found == 2
+    assert [(fold.name, fold.chosen) for fold in folds] == [(source, 1) for source in "abcd"]
+    assert pooled(folds).wanted.found == 3
 
 
 def test_a_setting_with_too_many_false_alarms_is_not_chosen_while_others_have_fewer() -> None:
