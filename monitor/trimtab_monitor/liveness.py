@@ -24,6 +24,12 @@ STATUSES: Final[tuple[Status, ...]] = ("running", "hung", "failed", "finished")
 LIVE: Final = frozenset({"running", "hung"})
 
 TRAIN: Final = "train"
+PAUSES: Final = frozenset({"eval", "checkpoint"})
+"""A run that has announced both needs no other time without a step."""
+
+SETTLED_STEPS: Final = 8
+"""So many steps must be timed before a pause counts: the first may compile for minutes."""
+
 REMEMBERED_STEPS: Final = 64
 """Of how many steps the median duration is taken."""
 
@@ -44,10 +50,20 @@ class LivenessSettings(BaseModel):
         gt=0,
         description="A run that is heard of but made no step for so long is hung, in seconds.",
     )
+    hung_after_announced_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="The same of a run that announces its evaluations and its checkpoints, in seconds.",
+    )
     hung_after_steps: float = Field(
         default=20.0,
         gt=0,
         description="The same in median step times: the longer of the two counts.",
+    )
+    hung_after_pauses: float = Field(
+        default=2.0,
+        gt=0,
+        description="The same in longest pauses that the run made before: the longest of all counts.",
     )
     startup_timeout_s: float = Field(
         default=1800.0,
@@ -65,7 +81,8 @@ class LivenessSettings(BaseModel):
 class Liveness:
     """What is known of a run's life. Its attributes are its state, and serialise.
 
-    `began`: more was received of it than that it exists.
+    `began`: more was received of it than that it exists. `announced` are the kinds of pause that it told of
+    beforehand, `longest_pause` is the longest time between two steps that it did not, in seconds.
     """
 
     heard: float
@@ -79,6 +96,8 @@ class Liveness:
     last_time: float | None = None
     step_seconds: list[float] = field(default_factory=list)
     began: bool = False
+    announced: list[str] = field(default_factory=list)
+    longest_pause: float = 0.0
 
     def hear(self, received: float) -> None:
         """Something of the run was received."""
@@ -112,20 +131,26 @@ class Liveness:
         self.last_steps[rank] = step
         if newest is not None and step <= newest:
             return
+        self._time_step(time, 1 if newest is None else step - newest, received - self.progressed)
         self.progressed = max(self.progressed, received)
-        self._time_step(time, 1 if newest is None else step - newest)
         if self.end and rank not in self.ended_ranks:
             self.start(received)
 
-    def _time_step(self, time: float, steps: int) -> None:
+    def _time_step(self, time: float, steps: int, waited: float) -> None:
+        """Note how long a step took; `waited` is the same by our clock, as a job's may jump."""
         if self.last_time is not None and time > self.last_time:
-            self.step_seconds.append((time - self.last_time) / steps)
+            seconds = time - self.last_time
+            if len(self.step_seconds) >= SETTLED_STEPS:
+                self.longest_pause = max(self.longest_pause, min(seconds, waited))
+            self.step_seconds.append(seconds / steps)
             del self.step_seconds[:-REMEMBERED_STEPS]
         self.last_time = time
 
     def enter(self, phase: str, received: float) -> None:
         """The run is now in this phase: train, eval or checkpoint. Its idle time counts anew."""
         self.phase = phase
+        if phase in PAUSES and phase not in self.announced:
+            self.announced.append(phase)
         self.progressed = max(self.progressed, received)
         self.last_time = None
 
@@ -179,13 +204,19 @@ def patience(liveness: Liveness, settings: LivenessSettings) -> float:
         return settings.startup_timeout_s
     if not liveness.step_seconds:
         return settings.hung_after_s
-    median = statistics.median(liveness.step_seconds)
-    return max(settings.hung_after_s, settings.hung_after_steps * median)
+    announces = len(liveness.announced) == len(PAUSES) and len(liveness.step_seconds) > SETTLED_STEPS
+    least = (
+        min(settings.hung_after_announced_s, settings.hung_after_s) if announces else settings.hung_after_s
+    )
+    steps = settings.hung_after_steps * statistics.median(liveness.step_seconds)
+    pause = settings.hung_after_pauses * liveness.longest_pause
+    return max(least, steps, min(pause, settings.phase_timeout_s))
 
 
 def _hang(liveness: Liveness, idle: float) -> str:
     where = "no first step" if not liveness.last_steps else "no new step"
     during = "" if liveness.phase == TRAIN else f" in phase {liveness.phase}"
-    behind = liveness.ranks_behind()
-    who = f"; ranks behind: {', '.join(map(str, behind[:8]))}" if behind else ""
-    return f"it is heard of, but {where}{during} came for {idle:.0f} s{who}"
+    usual = ""
+    if liveness.step_seconds:
+        usual = f", where one takes {statistics.median(liveness.step_seconds):.3g} s"
+    return f"it is heard of, but {where}{during} came for {idle:.0f} s{usual}"

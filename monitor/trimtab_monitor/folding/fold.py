@@ -30,6 +30,7 @@ from trimtab_monitor.folding.fold_batch import BatchFold
 from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.folding.telling import Telling
+from trimtab_monitor.hang import where_to_look
 from trimtab_monitor.liveness import LIVE, Verdict, judge
 from trimtab_monitor.settings import Settings
 
@@ -89,6 +90,11 @@ def _settle(state: RunState, settings: Settings, effects: Effects, telling: Tell
 def _mark(state: RunState, telling: Telling, verdict: Verdict, now: float) -> None:
     summary = f"run {verdict.status} at step {state.last_step}: {verdict.reason}"
     evidence = {"reason": verdict.reason, "heard": state.liveness.heard, "phase": state.liveness.phase}
+    if verdict.status == "hung":
+        gauges = state.detectors.faulty_device.gauges.devices.values()
+        where, seen = where_to_look(state.liveness, state.registration.world_size, gauges)
+        summary += f"; {where}" if where else ""
+        evidence |= seen
     incident = state.incidents.open_special(
         verdict.status, "critical", state.last_step, now, summary, evidence
     )

@@ -99,3 +99,21 @@ def test_a_throttled_device_is_an_incident_that_names_it_and_ends_with_it() -> N
     state = unpack(pack(state))
     (incident,) = incidents(fleet(state, 240, 400), "faulty_device")
     assert incident.state == "resolved"
+
+
+def test_a_hang_tells_which_rank_and_which_device_to_look_at() -> None:
+    state = new(world_size=8)
+    fleet(state, 1, 100)
+    send(state, 100, rank=0)
+    effects = Effects()
+    for second in range(101, 420):
+        for number in range(8):
+            used = 0.0 if number == 5 else 1.0
+            reading = gpu(number, second, 300.0, used, 60.0)
+            batch = wire.Batch(rank=0, seq=0, devices=[reading])
+            effects.merge(fold(state, BatchReceived(NOW + second, "run", batch), SETTINGS))
+    (hung,) = incidents([effects], "hung")
+    assert "rank 4 stopped at step 99, the others at 100: look there first" in hung.summary
+    assert "7 GPUs are busy waiting, GPU-5 on node-1 is idle: look there first" in hung.summary
+    (idle,) = incidents([effects], "faulty_device")
+    assert idle.evidence["seen"]["fault"] == "idle"
