@@ -76,6 +76,7 @@ def _await_end_of(incident: Incident, sample: Sample, finding: Finding) -> None:
     if finding.severity != "info" and incident.severity == "info":
         incident.watched.clear()
     _keep(incident.watched, finding.kind, len(KINDS))
+    incident.calm[finding.kind] = 0
     incident.clean_samples = incident.quiet_samples = 0
 
 
@@ -159,21 +160,15 @@ def stayed_away(incident: Incident) -> bool:
 def begins_anew(incident: Incident, finding: Finding, resolve_samples: int) -> bool:
     """Whether a finding tells of a second event, though the first is not over for something else lasts.
 
-    The same trouble again counts as one when the incident got no worse for as long as would have resolved it,
-    another trouble after `OTHER_KIND_SAMPLES`.
+    The same trouble again is one if it had been over for as long as resolves an incident; another trouble, if
+    the incident had got no worse for `OTHER_KIND_SAMPLES`.
     """
     if finding.severity == "info" or KINDS[finding.kind].story != "stability":
         return False
-    if incident.kind == "non_finite" and incident.bad_samples:
-        return False
-    again = [
-        told
-        for told in incident.evidence["findings"]
-        if (told["kind"], told["metric"]) == (finding.kind, finding.metric)
-    ]
-    if any(told["onset_step"] == finding.onset_step for told in again):
-        return False
-    return incident.quiet_samples >= (resolve_samples if again else OTHER_KIND_SAMPLES)
+    before = [told["onset_step"] for told in incident.evidence["findings"] if told["kind"] == finding.kind]
+    if not before:
+        return incident.quiet_samples >= OTHER_KIND_SAMPLES
+    return finding.onset_step not in before and incident.calm.get(finding.kind, 0) >= resolve_samples
 
 
 def _told(finding: Finding, sample: Sample) -> dict[str, Any]:

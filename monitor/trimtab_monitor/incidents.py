@@ -80,7 +80,7 @@ class IncidentBook:
         incident = self._of_story(KINDS[finding.kind].story)
         lasting: list[str] = []
         if incident is not None and begins_anew(incident, finding, self.settings.resolve_samples):
-            lasting = [kind for kind in incident.watched if active([kind])]
+            lasting = [kind for kind in incident.watched if active((kind,))]
             self._end_for_another(incident, sample.time)
             _note(changed, incident)
             incident = None
@@ -137,7 +137,7 @@ class IncidentBook:
         if not _is_new(incident, sample):
             return False
         incident.quiet_samples += 1
-        if active(incident.watched):
+        if _lasts(incident, active):
             incident.bad_samples += 1
             incident.clean_samples = 0
             incident.last_bad_step = max(incident.last_bad_step, sample.step)
@@ -225,6 +225,16 @@ class IncidentBook:
 def _note(changed: list[Incident], incident: Incident) -> None:
     if not any(known is incident for known in changed):
         changed.append(incident)
+
+
+def _lasts(incident: Incident, active: Active) -> bool:
+    """Whether anything that is watched is still so; counts for how long each was not."""
+    lasts = False
+    for kind in incident.watched:
+        still = active((kind,))
+        incident.calm[kind] = 0 if still else incident.calm.get(kind, 0) + 1
+        lasts = lasts or still
+    return lasts
 
 
 def _is_of_machines(incident: Incident) -> bool:

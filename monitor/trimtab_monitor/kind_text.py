@@ -90,7 +90,8 @@ def _moved(incident: Incident) -> str:
 def _non_finite(incident: Incident) -> str:
     evidence = incident.evidence
     baseline = evidence["baseline"]
-    where = f"{_step(incident)} on {_ranks(evidence)}"
+    alone = evidence["ranks"] == [0] and "ranks_known" not in evidence
+    where = _step(incident) if alone else f"{_step(incident)} on {_ranks(evidence)}"
     last = f" (last finite value {number(baseline)})" if isfinite(baseline) else ""
     return f"{named(incident.metric)} is {number(evidence['value'])} {where}{last}"
 

@@ -71,8 +71,8 @@ class Incident:
     `bad_samples` counts the bad samples in a row since it was detected, or since the run was last restored;
     `clean_samples` those in a row that were not bad. `last_bad_step` is the last step that was.
     `quiet_samples` counts those since it last got worse. It is over when no kind in `watched` is active any
-    more; only samples with a metric in `told_by` tell. `counted` is the attempt and step of the last of them.
-    `led_by` is the severity of the finding that names it.
+    more, `calm` counts for how long each was not; only samples with a metric in `told_by` tell. `counted` is
+    the attempt and step of the last of them. `led_by` is the severity of the finding that names it.
     """
 
     id: str
@@ -95,6 +95,7 @@ class Incident:
     quiet_samples: int = 0
     watched: list[str] = field(default_factory=list)
     told_by: list[str] = field(default_factory=list)
+    calm: dict[str, int] = field(default_factory=dict)
     counted: list[int] = field(default_factory=list)
     led_by: Severity = "info"
 

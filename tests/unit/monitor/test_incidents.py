@@ -373,3 +373,13 @@ def test_a_value_that_falls_is_worst_where_it_is_lowest() -> None:
         see(book, step, active={"loss_scale_collapse"}, loss_scale=scale)
     (incident,) = book.open
     assert (incident.evidence["peak"], incident.peak_step) == (1.0, 7)
+
+
+def test_nan_that_comes_and_goes_is_one_incident() -> None:
+    watch = Watch()
+    watch.settle(40)
+    for first in range(41, 300, 30):
+        for step in range(first, first + 25):
+            watch.see(step, loss=math.nan)
+        watch.settle(5, first=first + 25)
+    assert list(watch.incidents) == ["run-1.1"]
