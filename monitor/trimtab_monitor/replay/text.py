@@ -35,10 +35,15 @@ def plain_lines(replayed: Replayed) -> Iterator[str]:
 
 
 def headline(replayed: Replayed, name: str) -> str:
+    """What a run is called, and what there was in it."""
+    return f"{name}: {counted(replayed)}"
+
+
+def counted(replayed: Replayed) -> str:
     """How many rows and incidents there were."""
     count = len(replayed.incidents)
     found = "no incident" if count == 0 else "1 incident" if count == 1 else f"{count} incidents"
-    return f"{name}: {replayed.rows} rows, {found}"
+    return f"{replayed.rows} rows, {found}"
 
 
 def _steps(incident: Incident) -> str:

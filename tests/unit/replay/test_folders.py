@@ -73,7 +73,8 @@ def test_of_the_checkpoints_of_a_run_the_latest_is_taken(tmp_path: Path) -> None
     (note,) = notes
     assert note == (
         "out/checkpoint-1500/trainer_state.json: the latest state of its run; passed over "
-        "checkpoint-1000/trainer_state.json, checkpoint-20/trainer_state.json, checkpoint-500/trainer_state.json"
+        "checkpoint-1000/trainer_state.json, checkpoint-20/trainer_state.json, "
+        "checkpoint-500/trainer_state.json"
     )
 
 

@@ -1,0 +1,113 @@
+"""Pictures of replayed runs: what was usual at every moment, and that every run can be drawn."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from trimtab import wire
+from trimtab_monitor.detectors import DetectorSet
+from trimtab_monitor.replay.bands import usual
+from trimtab_monitor.replay.closeups import MOST_CLOSEUPS, chosen
+from trimtab_monitor.replay.plot import draw
+from trimtab_monitor.replay.runner import Options, Replayed, replay_file
+from trimtab_monitor.types import Sample
+
+
+def learned(metric: str, offset: float, seed: int) -> DetectorSet:
+    """Detectors that have seen some quiet noise of a metric."""
+    noise, detectors = random.Random(seed), DetectorSet()
+    for step in range(100):
+        detectors.update(Sample(step, float(step), {metric: offset + noise.gauss(0, 0.05)}))
+    return detectors
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "offset"),
+    [
+        (wire.LOSS, "loss_spike", 2.0),
+        (wire.LOSS, "loss_spike", -3.0),
+        (wire.GRAD_NORM, "grad_explosion", 2.0),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_value_above_the_limit_is_marked_and_one_below_is_not(
+    metric: str, kind: str, offset: float, seed: int
+) -> None:
+    expected, limit = usual(learned(metric, offset, seed), metric)
+    assert limit > expected
+    assert expected == pytest.approx(offset, abs=0.05)
+    for factor, marked in [(1.01, True), (0.99, False)]:
+        value = expected + factor * (limit - expected)
+        found = learned(metric, offset, seed).update(Sample(100, 100.0, {metric: value}))
+        assert [finding.kind for finding in found if finding.kind == kind] == [kind] * marked
+
+
+def test_before_it_is_learned_nothing_is_usual() -> None:
+    assert all(map(math.isnan, usual(DetectorSet(), wire.LOSS)))
+    assert all(map(math.isnan, usual(DetectorSet(), wire.EVAL_LOSS)))
+
+
+def replayed(folder: Path, rows: list[str], header: str = "step,loss,grad_norm") -> Replayed:
+    path = folder / "run.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return replay_file(path, Options(keep_curves=True))
+
+
+def drawn(runs: list[Replayed], path: Path) -> tuple[int, int]:
+    """Draw, and return the size of the picture in pixels."""
+    draw(runs, path)
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n")
+    return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+
+
+def spiky(folder: Path, spikes: int) -> Replayed:
+    noise = random.Random(4)
+    rows = [
+        f"{step},{2 + noise.gauss(0, 0.02) + 3 * (step >= 100 and step % 50 < 3)},{1 + step % 3 / 20}"
+        for step in range(100 + 50 * spikes)
+    ]
+    return replayed(folder, rows)
+
+
+def test_the_gravest_incidents_are_drawn_from_near_and_many_runs_without(tmp_path: Path) -> None:
+    run = spiky(tmp_path, spikes=8)
+    assert len(run.incidents) == 8
+    assert len(chosen(run)) == MOST_CLOSEUPS
+    _, alone = drawn([run], tmp_path / "one.png")
+    _, many = drawn([run] * 7, tmp_path / "many.png")
+    assert many < 6.5 * alone
+
+
+def test_a_run_that_lived_steps_again_is_drawn(tmp_path: Path) -> None:
+    rows = [f"{step},{2 + step % 3 / 50},1.0" for step in range(60)]
+    run = replayed(tmp_path, [*rows, "60,9.0,1.0", "61,9.0,30.0", *rows[50:], "60,nan,inf"])
+    assert [incident.attempt for incident in run.incidents][-1] == 1
+    drawn([run], tmp_path / "out.png")
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.floats(0.5, 2.0),
+    st.sampled_from([0.0, -1.0, 1e-30, 1e30, 1e300, -1e300]),
+)
+
+
+@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 2**53), st.none() | NUMBERS, st.none() | NUMBERS), min_size=1),
+    quiet=st.integers(0, 60),
+)
+def test_whatever_was_recorded_can_be_drawn(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, float | None, float | None]], quiet: int
+) -> None:
+    folder = tmp_path_factory.mktemp("drawn")
+    lines = [f"{step},2.0,1.0" for step in range(quiet)]
+    lines += [",".join("" if cell is None else repr(cell) for cell in row) for row in rows]
+    drawn([replayed(folder, lines)], folder / "out.png")
