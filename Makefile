@@ -42,8 +42,11 @@ format: .venv/.developers ## Put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmarks: .venv/.developers ## Measure the hooks beside their peers
+benchmarks: .venv/.developers ## Measure the hooks and the detectors beside their peers
 	$(BIN)/python benchmarks/hooks.py
+	$(BIN)/python benchmarks/detection.py
+	$(BIN)/python benchmarks/detection.py --cases --seeds 5
+	$(BIN)/python benchmarks/detection.py --speed
 
 clean: ## Remove what make made
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -30,6 +30,7 @@ from detection_bench.validation.grid import points
 from detection_bench.validation.report import as_json as way_as_json
 from detection_bench.validation.report import folds_table, points_table, ways_scored, ways_table
 
+PICTURES = (".png", ".svg", ".pdf")
 OWN_CURVES = Path(__file__).parent / "curves"
 
 
@@ -53,6 +54,23 @@ def main() -> None:
         compare(curves, asked)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def picture(text: str) -> Path:
+    """A file that a picture can be written to: known before anything is measured."""
+    path = Path(text)
+    if path.suffix not in PICTURES:
+        raise argparse.ArgumentTypeError(f"{text!r} ends in none of {', '.join(PICTURES)}")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(path.absolute().parent)!r}; make it first")
+    return path
+
+
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -69,19 +87,19 @@ def parse() -> argparse.Namespace:
         metavar="NAME",
         help="only these",
     )
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw a picture of all detectors")
+    parser.add_argument("--plot", type=picture, metavar="OUT.png", help="draw a picture of all detectors")
     parser.add_argument(
         "--misses", action="store_true", help="list what Trimtab missed and where it was wrong"
     )
     parser.add_argument("--cases", action="store_true", help="constructed cases instead of curves")
     parser.add_argument("--speed", action="store_true", help="what a sample costs, and what a run keeps")
-    parser.add_argument("--samples", type=int, default=1_000_000, help="how many, for --speed")
+    parser.add_argument("--samples", type=positive, default=1_000_000, help="how many, for --speed")
     parser.add_argument(
         "--cross-validate",
         action="store_true",
         help="choose Trimtab's settings on other curves than it is judged on",
     )
-    parser.add_argument("--seeds", type=int, default=20, help="how often each case is made")
+    parser.add_argument("--seeds", type=positive, default=20, help="how often each case is made")
     return parser.parse_args()
 
 
