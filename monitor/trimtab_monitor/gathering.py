@@ -15,8 +15,8 @@ FINDINGS_KEPT: Final = 32
 RANKS_KEPT: Final = 64
 METRICS_KEPT: Final = 16
 
-OTHER_KIND_SAMPLES: Final = 50
-"""What another kind tells so many samples after an incident last got worse is an event of its own."""
+MUCH_LATER_SAMPLES: Final = 50
+"""What is found so many samples after an incident last got worse is likely an event of its own."""
 
 
 def opened(incident_id: str, sample: Sample, finding: Finding) -> Incident:
@@ -160,15 +160,20 @@ def stayed_away(incident: Incident) -> bool:
 def begins_anew(incident: Incident, finding: Finding, resolve_samples: int) -> bool:
     """Whether a finding tells of a second event, though the first is not over for something else lasts.
 
-    The same trouble again is one if it had been over for as long as resolves an incident; another trouble, if
-    the incident had got no worse for `OTHER_KIND_SAMPLES`.
+    A rise that began anew is one if the incident had got no worse for twice as long as resolves it; another
+    kind of trouble after `MUCH_LATER_SAMPLES`. A value that is not finite must have been away for longer: NaN
+    that comes and goes is one event.
     """
     if finding.severity == "info" or KINDS[finding.kind].story != "stability":
         return False
     before = [told["onset_step"] for told in incident.evidence["findings"] if told["kind"] == finding.kind]
+    if finding.onset_step in before:
+        return False
     if not before:
-        return incident.quiet_samples >= OTHER_KIND_SAMPLES
-    return finding.onset_step not in before and incident.calm.get(finding.kind, 0) >= resolve_samples
+        return incident.quiet_samples >= MUCH_LATER_SAMPLES
+    if finding.kind == "non_finite":
+        return incident.calm.get(finding.kind, 0) >= resolve_samples
+    return incident.quiet_samples >= 2 * resolve_samples
 
 
 def _told(finding: Finding, sample: Sample) -> dict[str, Any]:
