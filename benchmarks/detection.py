@@ -1,6 +1,6 @@
 """How well instability is detected: Trimtab beside its peers, one JSON line a detector, a table for people.
 
-    python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses]
+    python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses] [--plot-misses OUT.png]
     python benchmarks/detection.py --cross-validate [--curves DIR]
     python benchmarks/detection.py --cases [--seeds 20]
     python benchmarks/detection.py --speed [--samples 1000000]
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from detection_bench.cases.judging import judge_all
 from detection_bench.cases.report import beside_peers, own_table
+from detection_bench.closeups import draw_closeups
 from detection_bench.curves import Curve, CurvesError, read_folder
 from detection_bench.peers import PEERS
 from detection_bench.picture import draw
@@ -88,6 +89,7 @@ def parse() -> argparse.Namespace:
         help="only these",
     )
     parser.add_argument("--plot", type=picture, metavar="OUT.png", help="draw a picture of all detectors")
+    parser.add_argument("--plot-misses", type=picture, metavar="OUT.png", help="draw each of them from near")
     parser.add_argument(
         "--misses", action="store_true", help="list what Trimtab missed and where it was wrong"
     )
@@ -131,6 +133,9 @@ def compare(curves: list[Curve], asked: argparse.Namespace) -> None:
     tables(detector_table(judged))
     if asked.misses:
         tables(*(misses(each) for each in judged if each.name == OURS))
+    for each in judged:
+        if asked.plot_misses and each.name == OURS:
+            draw_closeups(each, curves, asked.plot_misses)
     if asked.plot:
         draw(judged, asked.plot)
 
