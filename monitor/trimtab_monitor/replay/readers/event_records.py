@@ -46,7 +46,7 @@ def read_events(path: Path) -> Iterator[Any]:
     with path.open("rb") as file:
         offset = 0
         while header := file.read(HEADER.size):
-            data = _data(file, offset, header, path.stat().st_size)
+            data = _data(file, offset, header)
             try:
                 yield Event.FromString(data)
             except DecodeError:
@@ -54,14 +54,12 @@ def read_events(path: Path) -> Iterator[Any]:
             offset += HEADER.size + len(data) + FOOTER.size
 
 
-def _data(file: BinaryIO, offset: int, header: bytes, size: int) -> bytes:
+def _data(file: BinaryIO, offset: int, header: bytes) -> bytes:
     if len(header) < HEADER.size:
         raise RecordCutOff(offset)
     length, length_sum = HEADER.unpack(header)
     if masked(crc32c(header[:8])) != length_sum:
         raise RecordError(offset, "is damaged: its length has another checksum")
-    if offset + HEADER.size + length + FOOTER.size > size:
-        raise RecordCutOff(offset)
     data = file.read(length)
     footer = file.read(FOOTER.size)
     if len(footer) < FOOTER.size:
