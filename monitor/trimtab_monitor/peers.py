@@ -35,15 +35,15 @@ class PeerLosses:
             return
         known = self.steps.get(sample.step)
         if known is None:
-            known = self.steps[sample.step] = [0, 0, inf, -inf]
+            known = self.steps[sample.step] = [0.0, 0.0, inf, -inf]
             if len(self.steps) > STEPS_KEPT:
                 del self.steps[next(iter(self.steps))]
-        known[0] += 1
+        known[0] += 1.0
         if isfinite(loss):
             known[2] = min(known[2], loss)
             known[3] = max(known[3], loss)
         else:
-            known[1] += 1
+            known[1] += 1.0
         if known[0] > self.ranks:
             self.ranks = int(known[0])
 

@@ -23,6 +23,7 @@ from trimtab_monitor.rollback_state import (
     is_alarming,
 )
 from trimtab_monitor.types import Incident, Sample
+from trimtab_monitor.wording import step_text
 
 __all__ = ["RollbackSettings", "RollbackState", "advance", "decide"]
 
@@ -179,7 +180,7 @@ def _rung(settings: RollbackSettings, state: RollbackState, incident: Incident, 
 
 
 def _told(target: CheckpointRecord | None, ordinal: int, budget: int) -> str:
-    return "" if target is None else f"go back to step {target.step}, remedy {ordinal} of {budget}"
+    return "" if target is None else f"go back to step {step_text(target.step)}, remedy {ordinal} of {budget}"
 
 
 def _eligible(settings: RollbackSettings, state: RollbackState, incident: Incident) -> list[CheckpointRecord]:
@@ -219,7 +220,7 @@ def _note_why_not(
     newest = incident.start_step - settings.margin_steps
     held = ", ".join(str(known.step) for known in state.checkpoints[-8:]) or "none"
     incident.evidence["no_rollback"] = (
-        f"no checkpoint from step {newest} or earlier is known to be healthy (held: {held}); "
+        f"no checkpoint from step {step_text(newest)} or earlier is known to be healthy (held: {held}); "
         "save checkpoints more often, or keep more of them"
     )
     incident.summary = describe(incident)
