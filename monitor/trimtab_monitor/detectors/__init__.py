@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from math import log
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from trimtab import wire
+from trimtab_monitor.detectors.dead_layer import DeadLayer, DeadLayerSettings
 from trimtab_monitor.detectors.divergence import Divergence, DivergenceSettings
 from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings
+from trimtab_monitor.detectors.exploding_layer import ExplodingLayer, ExplodingLayerSettings
 from trimtab_monitor.detectors.faulty_device import FaultyDevice, FaultyDeviceSettings
 from trimtab_monitor.detectors.grad_explosion import GradExplosion, GradExplosionSettings
+from trimtab_monitor.detectors.layer_norms import LayerNorms, has_layers
 from trimtab_monitor.detectors.loss_scale_collapse import LossScaleCollapse, LossScaleCollapseSettings
 from trimtab_monitor.detectors.loss_spike import LossSpike
 from trimtab_monitor.detectors.non_finite import NonFinite, NonFiniteSettings
+from trimtab_monitor.detectors.overfitting import Overfitting, OverfittingSettings
+from trimtab_monitor.detectors.plateau import Plateau, PlateauSettings
 from trimtab_monitor.detectors.straggler import Straggler, StragglerSettings
 from trimtab_monitor.detectors.throughput_drop import EARLIEST_CLOCK, ThroughputDrop, ThroughputDropSettings
+from trimtab_monitor.detectors.vanishing_gradients import VanishingGradients, VanishingGradientsSettings
 from trimtab_monitor.types import Detector, Finding, Sample
 
 __all__ = ["DetectorSet", "DetectorSettings"]
@@ -42,6 +49,21 @@ class DetectorSettings(BaseModel):
     divergence: DivergenceSettings = Field(
         default=DivergenceSettings(), description="Loss that creeps upwards over tens of steps."
     )
+    vanishing_gradients: VanishingGradientsSettings = Field(
+        default=VanishingGradientsSettings(), description="Gradient norm that falls to next to nothing."
+    )
+    dead_layer: DeadLayerSettings = Field(
+        default=DeadLayerSettings(), description="Gradient norm of one layer that falls to next to nothing."
+    )
+    exploding_layer: ExplodingLayerSettings = Field(
+        default=ExplodingLayerSettings(), description="Gradient norm of one layer that climbs by factors."
+    )
+    plateau: PlateauSettings = Field(
+        default=PlateauSettings(), description="Loss that has stopped falling before the end."
+    )
+    overfitting: OverfittingSettings = Field(
+        default=OverfittingSettings(), description="Evaluation loss that rises while the training loss falls."
+    )
     loss_scale_collapse: LossScaleCollapseSettings = Field(
         default=LossScaleCollapseSettings(), description="Loss scale that halves again and again."
     )
@@ -64,6 +86,12 @@ class DetectorSet:
     loss_spike: LossSpike = field(default_factory=LossSpike)
     grad_explosion: GradExplosion = field(default_factory=GradExplosion)
     divergence: Divergence = field(default_factory=Divergence)
+    vanishing_gradients: VanishingGradients = field(default_factory=VanishingGradients)
+    layers: LayerNorms = field(default_factory=LayerNorms)
+    dead_layer: DeadLayer = field(default_factory=DeadLayer)
+    exploding_layer: ExplodingLayer = field(default_factory=ExplodingLayer)
+    plateau: Plateau = field(default_factory=Plateau)
+    overfitting: Overfitting = field(default_factory=Overfitting)
     loss_scale_collapse: LossScaleCollapse = field(default_factory=LossScaleCollapse)
     throughput_drop: ThroughputDrop = field(default_factory=ThroughputDrop)
     straggler: Straggler = field(default_factory=Straggler)
@@ -73,15 +101,22 @@ class DetectorSet:
     @classmethod
     def build(cls, settings: DetectorSettings) -> DetectorSet:
         """Make a set that knows nothing yet."""
+        layers = LayerNorms(log(settings.exploding_layer.min_rise), log(settings.dead_layer.min_fall))
         return cls(
-            NonFinite(settings.non_finite),
-            LossSpike(Excursion(settings.loss_spike)),
-            GradExplosion(Excursion(settings.grad_explosion.of_excursion())),
-            Divergence(settings.divergence),
-            LossScaleCollapse(settings.loss_scale_collapse),
-            ThroughputDrop(settings.throughput_drop),
-            Straggler(settings.straggler),
-            FaultyDevice(settings.faulty_device),
+            non_finite=NonFinite(settings.non_finite),
+            loss_spike=LossSpike(Excursion(settings.loss_spike)),
+            grad_explosion=GradExplosion(Excursion(settings.grad_explosion.of_excursion())),
+            divergence=Divergence(settings.divergence),
+            vanishing_gradients=VanishingGradients(settings.vanishing_gradients),
+            layers=layers,
+            dead_layer=DeadLayer(settings.dead_layer),
+            exploding_layer=ExplodingLayer(settings.exploding_layer),
+            plateau=Plateau(settings.plateau),
+            overfitting=Overfitting(settings.overfitting),
+            loss_scale_collapse=LossScaleCollapse(settings.loss_scale_collapse),
+            throughput_drop=ThroughputDrop(settings.throughput_drop),
+            straggler=Straggler(settings.straggler),
+            faulty_device=FaultyDevice(settings.faulty_device),
         )
 
     def update(self, sample: Sample) -> list[Finding]:
@@ -107,9 +142,18 @@ class DetectorSet:
         values = sample.values
         found: list[Finding | None] = []
         if wire.LOSS in values:
-            found += (self.loss_spike.update(sample), self.divergence.update(sample))
+            found += (
+                self.loss_spike.update(sample),
+                self.divergence.update(sample),
+                self.plateau.update(sample),
+            )
+        if wire.EVAL_LOSS in values or self.overfitting.evaluations:
+            found.append(self.overfitting.update(sample))
         if wire.GRAD_NORM in values:
-            found += (self.grad_explosion.update(sample),)
+            found += (self.grad_explosion.update(sample), self.vanishing_gradients.update(sample))
+        if len(values) > 1 and has_layers(values):
+            moves = self.layers.update(sample)
+            found += (self.dead_layer.update(sample, moves), self.exploding_layer.update(sample, moves))
         if wire.LOSS_SCALE in values:
             found += (self.loss_scale_collapse.update(sample),)
         if wire.STEP_SECONDS in values or sample.time > EARLIEST_CLOCK:
@@ -122,15 +166,21 @@ class DetectorSet:
 
     def rewind(self, step: int) -> None:
         """The run was rolled back to `step`, or started again there: forget what came after it."""
+        self.layers.rewind()
         for detector in self._all():
             detector.rewind(step)
 
-    def _all(self) -> tuple[Detector | FaultyDevice, ...]:
+    def _all(self) -> tuple[Detector | DeadLayer | ExplodingLayer | FaultyDevice, ...]:
         return (
             self.non_finite,
             self.loss_spike,
             self.grad_explosion,
             self.divergence,
+            self.vanishing_gradients,
+            self.dead_layer,
+            self.exploding_layer,
+            self.plateau,
+            self.overfitting,
             self.loss_scale_collapse,
             self.throughput_drop,
             self.straggler,

@@ -5,7 +5,7 @@ Learned once a sample for both that ask: `dead_layer` and `exploding_layer`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import exp, inf, log
 from typing import Final
@@ -107,6 +107,11 @@ class Move:
 
 Moves = Mapping[str, Move]
 Known = tuple[str, Layer, float]
+
+
+def has_layers(names: Iterable[str]) -> bool:
+    """Whether any of the metrics is a layer's gradient norm."""
+    return any([name[:PREFIX_LENGTH] == PREFIX for name in names])  # noqa: C419 - a list is half as dear
 
 
 @dataclass(slots=True)
