@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from trimtab.capture.one_or_many import as_list
 from trimtab.capture.optimizer import NullCapture, OptimizerCapture
+from trimtab.capture.own_time import OwnTime, own_time
 from trimtab.capture.step_values import Capture
 from trimtab.guard import Guard
 from trimtab.identity import Place
@@ -63,6 +64,10 @@ class Watched:
         if self.optimizer is None:
             return NullCapture()
         return OptimizerCapture(self.optimizer, self.scaler, guard.caught)
+
+    def own_time(self, place: Place, guard: Guard) -> OwnTime:
+        """Return what measures how long this rank works on a step by itself."""
+        return own_time(self.model, self.optimizer, place.world_size, guard.caught)
 
     def snapshots(self, mode: Mode, settings: JobSettings, place: Place) -> Snapshots:
         """Return the store of snapshots to go back to; ranks that act together must hold the same steps."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trimtab.capture.optimizer import NullCapture
+from trimtab.capture.own_time import NullOwnTime
 from trimtab.capture.step_values import StepValues
 from trimtab.guard import Guard, Tally
 from trimtab.journal import Journal
@@ -39,5 +40,5 @@ def inert_watch(run: str, guard: Guard, why: str) -> Watch:
     values = StepValues(NullCapture(), NOT_MEASURED, drops)
     journal = Journal(recorder, values, 0, drops, guard, lambda _: None, lambda _: None)
     boundary = Boundary(CommandDesk("off", nowhere), NullSnapshots(), False, guard)
-    parts = Parts(nowhere, journal, boundary, DiskCheckpoints(None), guard, lambda: None, 0.0)
+    parts = Parts(nowhere, journal, boundary, DiskCheckpoints(None), guard, NullOwnTime(), lambda: None, 0.0)
     return Watch(run, "", parts, over=why)

@@ -136,9 +136,12 @@ class _Assembly:
             self._attempt_note(),
         )
 
+        own_time = self.asked.watched.own_time(self.place, self.guard)
+
         def let_go() -> None:
             link.stop()
             capture.close()
+            own_time.close()
             sampler.stop()
 
         return Parts(
@@ -147,6 +150,7 @@ class _Assembly:
             self._boundary(link),
             self._checkpoints(),
             self.guard,
+            own_time,
             let_go,
             self.settings.close_seconds,
         )

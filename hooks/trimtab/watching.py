@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
 from trimtab import wire
+from trimtab.capture.own_time import OwnTime
 from trimtab.guard import Guard
 from trimtab.journal import LATE_SECONDS, Journal
 from trimtab.rewind.accord import Ballot
@@ -46,6 +47,7 @@ class Parts:
     boundary: Boundary
     checkpoints: DiskCheckpoints
     guard: Guard
+    own_time: OwnTime
     let_go: Callable[[], None]
     close_seconds: float
 
@@ -212,10 +214,13 @@ class Watch:
 
         On the drainer's thread, so that the last step of a job that hangs in the next one is seen.
         """
-        if not self._journal.under_way or not self._lock.acquire(blocking=False):
+        own = self._parts.own_time.take()
+        if not (self._journal.under_way or own is not None) or not self._lock.acquire(blocking=False):
             return self._journal.under_way
         try:
             self._journal.write_arrived()
+            if own is not None and self.over is None:
+                self._journal.add_beside({wire.OWN_SECONDS: own})
         finally:
             self._lock.release()
         return self._journal.under_way

@@ -61,7 +61,7 @@ class OptimizerCapture:
     """
 
     def __init__(self, optimizer: Any, scaler: Any = None, on_error: OnError | None = None) -> None:
-        self._optimizers = [_unwrapped(item) for item in as_list(optimizer)]
+        self._optimizers = [unwrapped(item) for item in as_list(optimizer)]
         self._scaler = scaler
         self._on_error = on_error or _log_error
         self._rate: float | Tensor | None = None
@@ -117,7 +117,7 @@ class OptimizerCapture:
             return
         if index == 0:
             self._rate_hooks.append(optimizer.register_step_pre_hook(self._note_rate))
-        if any(_is_sharded(parameter) for group in optimizer.param_groups for parameter in group["params"]):
+        if any(is_sharded(parameter) for group in optimizer.param_groups for parameter in group["params"]):
             LOG.warning("trimtab: %s: sharded parameters: pass clip_grad_norm_'s value as grad_norm=", name)
             return
 
@@ -214,11 +214,13 @@ def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return any(callable(value) for value in (*args[1:], *kwargs.values()))
 
 
-def _is_sharded(parameter: Any) -> bool:
+def is_sharded(parameter: Any) -> bool:
+    """Tell whether a parameter is a share of one that is spread over ranks (FSDP, DTensor)."""
     return hasattr(parameter, "full_tensor") or hasattr(parameter, "_is_flat_param")
 
 
-def _unwrapped(optimizer: Any) -> Any:
+def unwrapped(optimizer: Any) -> Any:
+    """Return the real optimizer behind a wrapper that has it in `.optimizer`."""
     while not hasattr(optimizer, "_optimizer_step_pre_hooks") and hasattr(optimizer, "optimizer"):
         optimizer = optimizer.optimizer
     return optimizer

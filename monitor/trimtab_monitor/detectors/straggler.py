@@ -14,9 +14,6 @@ from trimtab import wire
 from trimtab_monitor.detectors.pace import Paces
 from trimtab_monitor.types import Finding, Sample
 
-OWN_SECONDS: Final = "own_seconds"
-"""The seconds of a step that a rank did not wait for the others in."""
-
 FASTEST_S: Final = 1e-9
 SLOWEST_S: Final = 1e9
 RANKS_FOR_SPREAD: Final = 4
@@ -108,7 +105,7 @@ class Straggler:
     def update(self, sample: Sample) -> Finding | None:
         """Take a step of any rank; return a finding when ranks were found slow in a round of all."""
         self.has_peers = self.has_peers or sample.rank != 0
-        seconds = sample.values.get(OWN_SECONDS)
+        seconds = sample.values.get(wire.OWN_SECONDS)
         if seconds is None:
             seconds = None if self.own else sample.values.get(wire.STEP_SECONDS)
         elif not self.own:
@@ -188,7 +185,7 @@ class Straggler:
         level = self.paces.ranks[worst].level
         return Finding(
             kind=self.kind,
-            metric=OWN_SECONDS if self.own else wire.STEP_SECONDS,
+            metric=wire.OWN_SECONDS if self.own else wire.STEP_SECONDS,
             severity="warning",
             step=sample.step,
             time=sample.time,

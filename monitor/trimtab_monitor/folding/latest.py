@@ -19,6 +19,7 @@ STANDARD: Final = frozenset(
         wire.EVAL_LOSS,
         wire.TOKENS,
         wire.STEP_SECONDS,
+        wire.OWN_SECONDS,
         wire.PARAM_NORM,
         wire.LOSS_SCALE,
         wire.GRAD_NORM_SQ_SHARD,

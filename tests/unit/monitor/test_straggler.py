@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.wire import OWN_SECONDS
 from trimtab_monitor.detectors import DetectorSet
 from trimtab_monitor.detectors.pace import MAX_RANKS, Paces
-from trimtab_monitor.detectors.straggler import OWN_SECONDS, Straggler, StragglerSettings
+from trimtab_monitor.detectors.straggler import Straggler, StragglerSettings
 from trimtab_monitor.types import Finding, Sample
 
 Slowness = Callable[[int, int], float]
