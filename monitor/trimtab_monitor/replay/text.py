@@ -9,9 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trimtab_monitor.kinds import KINDS
 from trimtab_monitor.replay.runner import Replayed
 from trimtab_monitor.types import Incident
 
+KIND_WIDTH: Final = max(map(len, KINDS))
 STYLES: Final = {"info": "cyan", "warning": "yellow", "critical": "bold red"}
 
 
@@ -29,7 +31,7 @@ def plain_lines(replayed: Replayed) -> Iterator[str]:
     yield headline(replayed, str(replayed.path))
     for incident in replayed.incidents:
         yield (
-            f"  {incident.severity:8} {incident.kind:14} {_steps(incident)}, "
+            f"  {incident.severity:8} {incident.kind:{KIND_WIDTH}} {_steps(incident)}, "
             f"detected at {incident.detected_step}: {incident.summary}"
         )
 

@@ -7,11 +7,14 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 from tensorboard.summary import Writer  # type: ignore[import-untyped]
@@ -270,6 +273,25 @@ def test_a_damaged_record_is_told_with_its_place_and_what_came_before_is_read(
     why = f"the record at byte {last} is damaged: its {what} has another checksum"
     assert [row.step for row in rows] == [1, 2]
     assert str(caught.value) == f"{path}: {path.name}: {why}; what came before it was read"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_whatever_happens_to_a_file_what_is_read_of_it_is_true(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    path = write(folder, losses(1, 5))
+    whole = path.read_bytes()
+    end = data.draw(st.integers(0, len(whole)))
+    broken = bytearray(whole[:end])
+    for place in data.draw(st.lists(st.integers(0, max(0, end - 1)), max_size=2)):
+        broken[place : place + 1] = data.draw(st.binary(min_size=1, max_size=2))
+    path.write_bytes(broken)
+    rows: list[Row] = []
+    with suppress(UnreadableRun):
+        rows.extend(read_rows(path, Columns(), lambda _: None))
+    assert [row.values["loss"] for row in rows] == [1.0, 2.0, 3.0, 4.0, 5.0][: len(rows)]
 
 
 def test_a_damaged_file_does_not_keep_the_next_from_being_read(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_people_read_a_line_for_the_file_and_one_for_each_incident(tmp_path: Pat
     path = write(tmp_path, list(enumerate([*losses(100), 9.0, *losses(20)], start=1)))
     first, second = plain_lines(replay_file(path, Options()))
     assert first == f"{path}: 121 rows, 1 incident"
-    assert second.startswith("  critical loss_spike     step 101, detected at 101: loss 1.99 -> 9.00")
+    assert second.startswith("  critical loss_spike          step 101, detected at 101: loss 1.99 -> 9.00")
 
 
 def test_on_a_terminal_it_is_a_table(tmp_path: Path) -> None:
