@@ -42,7 +42,7 @@ class Surroundings:
             self._enter(sample)
         if sample.rank:
             self.peers.note(sample)
-        elif len(sample.values) > 1 or wire.LOSS not in sample.values:
+        elif len(sample.values) > 1 or (sample.values and wire.LOSS not in sample.values):
             self.trail.note(sample)
 
     def _enter(self, sample: Sample) -> None:
