@@ -15,6 +15,9 @@ FINDINGS_KEPT: Final = 32
 RANKS_KEPT: Final = 64
 METRICS_KEPT: Final = 16
 
+WITH_MEMBERS: Final = frozenset(("non_finite", "exploding_layer"))
+"""What is told of several ranks or layers, one after the other: NaN that spreads, or comes and goes, is one."""
+
 MUCH_LATER_SAMPLES: Final = 50
 """What is found so many samples after an incident last got worse is likely an event of its own."""
 
@@ -161,8 +164,7 @@ def begins_anew(incident: Incident, finding: Finding, resolve_samples: int) -> b
     """Whether a finding tells of a second event, though the first is not over for something else lasts.
 
     A rise that began anew is one if the incident had got no worse for twice as long as resolves it; another
-    kind of trouble after `MUCH_LATER_SAMPLES`. A value that is not finite must have been away for longer: NaN
-    that comes and goes is one event.
+    kind of trouble after `MUCH_LATER_SAMPLES`. What has members must have been over on all of them.
     """
     if finding.severity == "info" or KINDS[finding.kind].story != "stability":
         return False
@@ -171,7 +173,7 @@ def begins_anew(incident: Incident, finding: Finding, resolve_samples: int) -> b
         return False
     if not before:
         return incident.quiet_samples >= MUCH_LATER_SAMPLES
-    if finding.kind == "non_finite":
+    if finding.kind in WITH_MEMBERS:
         return incident.calm.get(finding.kind, 0) >= resolve_samples
     return incident.quiet_samples >= 2 * resolve_samples
 

@@ -201,7 +201,8 @@ def _faulty(incident: Incident) -> str:
 def _others(incident: Incident, key: str, unit: str) -> str:
     """How many more layers, ranks or devices have the same trouble."""
     told = {each.get(key) for each in incident.evidence["findings"] if each["kind"] == incident.kind}
-    return f", and {plural(len(told) - 1, f'other {unit}')}" if len(told) > 1 else ""
+    others = max(len(told), _seen(incident, f"{unit}s") or 0) - 1
+    return f", and {plural(others, f'other {unit}')}" if others > 0 else ""
 
 
 _BY_KIND: Final[Mapping[str, Callable[[Incident], str]]] = {

@@ -205,6 +205,8 @@ def test_several_layers_are_told_by_their_number() -> None:
     findings = [a_finding("dead_layer", f"grad_norm/layers.{index}", 100) for index in range(4)]
     incident = an_incident("dead_layer", "grad_norm/layers.0", findings=findings, value=0.0)
     assert "and 3 other layers: it learns" in describe(incident)
+    incident.evidence["seen"] = {"layers": 12}
+    assert "and 11 other layers: it learns" in describe(incident)
 
 
 @pytest.mark.parametrize(

@@ -383,3 +383,13 @@ def test_nan_that_comes_and_goes_is_one_incident() -> None:
             watch.see(step, loss=math.nan)
         watch.settle(5, first=first + 25)
     assert list(watch.incidents) == ["run-1.1"]
+
+
+def test_layers_that_explode_one_after_the_other_are_one_incident() -> None:
+    book = IncidentBook("r")
+    for index, first in enumerate((100, 150, 200)):
+        metric = f"grad_norm/layers.{index}"
+        see(book, first, about("exploding_layer", metric, first), active={"exploding_layer"}, **{metric: 5.0})
+        for step in range(first + 1, first + 50):
+            see(book, step, active={"exploding_layer"})
+    assert [incident.id for incident in book.open] == ["r.1"]
