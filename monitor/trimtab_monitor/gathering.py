@@ -16,7 +16,7 @@ RANKS_KEPT: Final = 64
 METRICS_KEPT: Final = 16
 
 WITH_MEMBERS: Final = frozenset(("non_finite", "exploding_layer"))
-"""What is told of several ranks or layers, one after the other: NaN that spreads, or comes and goes, is one."""
+"""What is told of several ranks or layers, one by one: NaN that spreads, or comes and goes, is one event."""
 
 MUCH_LATER_SAMPLES: Final = 50
 """What is found so many samples after an incident last got worse is likely an event of its own."""
