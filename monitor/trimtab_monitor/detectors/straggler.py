@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import exp, inf, log
 from statistics import median, median_low
@@ -29,7 +30,7 @@ ALIKE: Final = 0.75
 """A rank above this share of what makes one slow from the start is like one that is."""
 
 HABIT: Final = 1.0 / 32.0
-"""Weight of a round in what is usual of a rank."""
+"""Weight of a round in what is usual of a rank; more than `LEAST_SPREAD` off it counts no more than that."""
 
 LATELY: Final = 0.25
 """Weight of a round in how a rank was lately: less noisy than one round, and slower."""
@@ -146,13 +147,14 @@ class Straggler:
 
     def _slow(self, above: dict[int, float]) -> set[int]:
         """The ranks that are slow; `above` is how far each is above the middle, in logarithms."""
-        settings, spread = self.settings, spread_of(above)
+        settings = self.settings
         became, always = log(1.0 + settings.slower), log(1.0 + settings.slower_always)
         if len(above) < RANKS_FOR_SPREAD:
             became = inf
         else:
-            out = settings.spread_sigma * spread
-            became, always = max(out, became), max(out, always)
+            moved = [far - self.usual[rank] for rank, far in above.items()]
+            became = max(became, settings.spread_sigma * spread_of(moved))
+            always = max(always, settings.spread_sigma * spread_of(above.values()))
         if sum(far >= ALIKE * always for far in above.values()) > max(1, int(settings.alike * len(above))):
             always = inf  # so many are by design
         return {
@@ -164,7 +166,8 @@ class Straggler:
     def _follow(self, rank: int, above: float, slow: bool) -> None:
         if not slow:
             self.slow.pop(rank, None)
-            self.usual[rank] += HABIT * (above - self.usual[rank])
+            off = above - self.usual[rank]
+            self.usual[rank] += HABIT * max(-LEAST_SPREAD, min(off, LEAST_SPREAD))
         elif rank in self.slow:
             self.slow[rank][0] += 1
         else:
@@ -192,7 +195,7 @@ class Straggler:
             onset_step=onset,
             value=exp(level),
             expected=exp(middle),
-            score=above[worst] / spread_of(above),
+            score=above[worst] / spread_of(above.values()),
             evidence={
                 "rank": worst,
                 "factor": exp(level - middle),
@@ -203,6 +206,6 @@ class Straggler:
         )
 
 
-def spread_of(above: dict[int, float]) -> float:
-    """The robust standard deviation of the ranks around their middle."""
-    return max(LEAST_SPREAD, 1.4826 * median([abs(far) for far in above.values()]))
+def spread_of(above: Collection[float]) -> float:
+    """The robust standard deviation of values around zero."""
+    return max(LEAST_SPREAD, 1.4826 * median([abs(far) for far in above]))
