@@ -46,8 +46,9 @@ def _gravity(incident: Incident) -> tuple[int, float]:
 
 
 def _metric(run: Replayed, incident: Incident) -> str | None:
-    """The metric to look at: the incident's own, if there is a curve of it."""
-    return incident.metric if incident.metric in run.curves else None
+    """The metric to look at: the incident's own, if there is a curve of it in the incident's attempt."""
+    curve = run.curves.get(incident.metric)
+    return incident.metric if curve is not None and incident.attempt in curve.attempts else None
 
 
 def draw_closeup(axes: Axes, run: Replayed, incident: Incident, number: int) -> None:
@@ -96,10 +97,10 @@ def _rows_around(curve: Curve, incident: Incident) -> npt.NDArray[np.intp]:
     """The rows from before it began to after it ended, no more than can be told apart."""
     lived = np.flatnonzero(np.array(curve.attempts) == incident.attempt)
     steps = np.array(curve.steps)[lived].tolist()
-    first = max(0, bisect_left(steps, incident.start_step) - ROWS_BEFORE)
+    first = max(0, min(bisect_left(steps, incident.start_step), len(steps) - 1) - ROWS_BEFORE)
     end = incident.end_step if incident.end_step is not None else steps[-1]
     last = bisect_right(steps, max(end, incident.detected_step)) + ROWS_AFTER
-    return lived[first : min(last, first + MOST_ROWS)]
+    return lived[first : max(first + 1, min(last, first + MOST_ROWS))]
 
 
 def _off_scale(axes: Axes, steps: npt.NDArray[np.int64], values: Values, colour: str) -> None:

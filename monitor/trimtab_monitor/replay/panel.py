@@ -166,13 +166,13 @@ def mark_incidents(axes: Axes, run: Replayed, own: str, numbered: Sequence[Incid
     What is of a metric without a panel stands with the loss.
     """
     curve = run.curves.get(own, Curve())
-    places = zip(curve.attempts, curve.steps, strict=True)
-    values = dict(zip(places, curve.values, strict=True))
+    steps, attempts = np.array(curve.steps), np.array(curve.attempts)
     for incident in sorted(run.incidents, key=lambda each: SEVERITY_RANK[each.severity]):
         colour = SEVERITIES[incident.severity]
         _shade(axes, incident, max(curve.steps, default=0), colour)
         if own == (incident.metric if incident.metric in run.curves else wire.LOSS):
-            _point_at(axes, incident, values.get((incident.attempt, incident.peak_step)), own)
+            there = np.flatnonzero((steps == incident.peak_step) & (attempts == incident.attempt))
+            _point_at(axes, incident, curve.values[there[-1]] if there.size else None, own)
     _number(axes, numbered)
 
 

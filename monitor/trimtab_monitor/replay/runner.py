@@ -16,6 +16,9 @@ from trimtab_monitor.types import Incident, Sample
 
 TICK_ROWS: Final = 2000
 
+ATTEMPTS_TOLD: Final = 10
+"""Steps that go back more often than runs are started again are no steps: one is enough to see that."""
+
 
 @dataclass(slots=True)
 class Replayed:
@@ -98,12 +101,17 @@ class _Replay:
         step = rows if row.step is None else row.step
         if step < self._last_step:
             self._attempt += 1
-            place = self.replayed.path if row.line is None else f"{self.replayed.path}:{row.line}"
-            self._options.note(
-                f"{place}: step {step} after step {self._last_step}: attempt {self._attempt} begins"
-            )
+            self._tell_attempt(row, step)
         self._last_step = step
         return Sample(step, float(rows) if row.time is None else row.time, row.values, self._attempt)
+
+    def _tell_attempt(self, row: Row, step: int) -> None:
+        path, attempt = self.replayed.path, self._attempt
+        if attempt <= ATTEMPTS_TOLD:
+            place = path if row.line is None else f"{path}:{row.line}"
+            self._options.note(f"{place}: step {step} after step {self._last_step}: attempt {attempt} begins")
+        if attempt == ATTEMPTS_TOLD:
+            self._options.note(f"{path}: later attempts are not told; is the column of steps the right one?")
 
     def finish(self) -> Replayed:
         """Return what was found.

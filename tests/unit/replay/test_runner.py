@@ -60,6 +60,14 @@ def test_a_step_that_goes_backwards_begins_a_new_attempt_and_is_told(tmp_path: P
     )
 
 
+def test_steps_in_no_order_are_not_told_one_by_one(tmp_path: Path) -> None:
+    notes: list[str] = []
+    path = write(tmp_path, [(100 - step, 2.0) for step in range(100)])
+    assert replay_file(path, Options(note=notes.append)).rows == 100
+    assert len(notes) == 11
+    assert notes[-1] == f"{path}: later attempts are not told; is the column of steps the right one?"
+
+
 def test_rows_without_a_step_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     path.write_text("loss\n" + "".join(f"{loss}\n" for loss in [*losses(100), 9.0]))
