@@ -16,6 +16,11 @@ WARM_UP_SAMPLES: Final = 30
 MEMORY_SAMPLES: Final = 256
 """What is usual is a running mean over about so many samples: slow convergence takes it along."""
 
+LOSS_EVERY: Final = 4
+"""Of the loss each so many samples will do."""
+
+LEAST_FALL: Final = log(2.0)
+SQRT_HALF: Final = sqrt(0.5)
 YOUNG: Final = 4.0
 """A young run's mean runs over the last 1 / YOUNG of its samples, past its first steep fall."""
 
@@ -40,7 +45,7 @@ class VanishingGradientsSettings:
     """When a gradient norm far below its usual level is told. What the loss fell by is taken off first."""
 
     min_fall: Annotated[
-        float, Field(gt=1, description="The norm must fall to one part in so many of its usual level.")
+        float, Field(ge=2, description="The norm must fall to one part in so many of its usual level.")
     ] = 20.0
     lasting_samples: Annotated[int, Field(ge=2, description="It must stay there for so many samples.")] = 30
     critical_samples: Annotated[
@@ -63,18 +68,18 @@ class Usual:
     last: float = 0.0
     samples: int = 0
 
-    def learn(self, value: float) -> None:
-        """Take in a value; one far off is cut."""
-        self.samples += 1
-        weight = max(1.0 / MEMORY_SAMPLES, YOUNG / (self.samples + YOUNG - 1.0))
+    def learn(self, value: float, memory: int) -> None:
+        """Take in a value, of which `memory` make up the mean; one far off is cut."""
+        self.samples = samples = self.samples + 1
+        weight = YOUNG / (samples + YOUNG - 1.0) if samples < YOUNG * memory else 1.0 / memory
         off, jump = value - self.level, abs(value - self.last)
-        if self.samples > WARM_UP_SAMPLES:
+        self.last = value
+        if samples > WARM_UP_SAMPLES and not (jump < LEARNED_LIMIT and -LEARNED_LIMIT < off < LEARNED_LIMIT):
             limit = max(LEARNED_LIMIT, 3.0 * self.spread)
             off, jump = min(max(off, -limit), limit), min(jump, limit)
         self.level += weight * off
-        if self.samples > 1:
-            self.spread += weight * (jump / sqrt(2.0) - self.spread)
-        self.last = value
+        if samples > 1:
+            self.spread += weight * (SQRT_HALF * jump - self.spread)
 
 
 @dataclass(slots=True)
@@ -114,16 +119,20 @@ class VanishingGradients:
         norm = sample.values.get(wire.GRAD_NORM)
         if norm is None or not isfinite(norm) or norm < 0.0:
             return None
-        fall = self.norm.level - log(norm) if norm > 0.0 else inf
-        loss_fall = self._loss_fall(sample)
-        if self.norm.samples >= WARM_UP_SAMPLES:
-            limit = max(log(self.settings.min_fall), NOISE_LIMIT * self.norm.spread)
+        usual = self.norm
+        value = log(norm) if norm > 0.0 else -inf
+        fall = usual.level - value
+        if fall >= LEAST_FALL and usual.samples >= WARM_UP_SAMPLES:
+            loss_fall = self._loss_fall(sample)
+            limit = max(log(self.settings.min_fall), NOISE_LIMIT * usual.spread)
             if fall - max(0.0, loss_fall) >= limit:
                 return self._vanished(sample, norm, fall, loss_fall)
-        self._come_back(fall)
+        if self.fallen:
+            self._come_back(fall)
         if norm > 0.0 and not self.active:
-            self.norm.learn(log(norm))
-            self._learn_loss(sample)
+            usual.learn(value, MEMORY_SAMPLES)
+            if usual.samples % LOSS_EVERY == 0:
+                self._learn_loss(sample)
         return None
 
     def _loss_fall(self, sample: Sample) -> float:
@@ -136,7 +145,7 @@ class VanishingGradients:
     def _learn_loss(self, sample: Sample) -> None:
         loss = sample.values.get(wire.LOSS)
         if loss is not None and isfinite(loss) and loss > 0.0:
-            self.loss.learn(log(loss))
+            self.loss.learn(log(loss), MEMORY_SAMPLES // LOSS_EVERY)
 
     def _vanished(self, sample: Sample, norm: float, fall: float, loss_fall: float) -> Finding | None:
         if self.fallen == 0:
@@ -177,7 +186,7 @@ class VanishingGradients:
         if self.active:
             if fall < 0.5 * log(self.settings.min_fall):
                 self._start_anew()
-        elif self.fallen:
+        else:
             self.longest = max(self.longest, self.fallen)
             self._start_anew()
 
