@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import exp, isfinite, log, sqrt
 from statistics import median
 from typing import Annotated, ClassVar, Final
@@ -25,6 +24,9 @@ FEWEST_BLOCKS: Final = 8
 MOST_BLOCKS: Final = 64
 NOISE_SIGMA: Final = 4.0
 """A block within so many standard deviations of the usual blocks is not slow."""
+
+BLOCKS_APART: Final = (1, 4)
+"""Noise that wanders shows between blocks that are further apart."""
 
 GAUSS_MAD: Final = 1.4826
 """A standard deviation, in medians of absolute Gaussian noise."""
@@ -146,10 +148,13 @@ class ThroughputDrop:
         return self._slow(sample, pace, usual, noise)
 
     def _usual(self) -> tuple[float, float]:
-        """The pace of the faster half of the blocks, and how far a block is from the one before it."""
+        """The pace of the faster half of the blocks, and how far a block is from those some before it."""
         known = self.usual
-        steps = [abs(after - before) for before, after in pairwise(known)]
-        return sorted(known)[len(known) // 4], GAUSS_MAD * median(steps) / sqrt(2.0)
+        jumps = [
+            median([abs(after - before) for before, after in zip(known, known[apart:], strict=False)])
+            for apart in BLOCKS_APART
+        ]
+        return sorted(known)[len(known) // 4], GAUSS_MAD * max(jumps) / sqrt(2.0)
 
     def _normal(self, pace: float) -> None:
         self.normal += 1
