@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from math import ceil, inf, log, log2
 from typing import Final
 
-FEWEST_SAMPLES: Final = 16
+FEWEST_SAMPLES: Final = 8
 """A round has so many samples of a rank, or more."""
 
 SHORTEST_ROUND_S: Final = 8.0
 """A round lasts so many seconds, or longer: batches of different ranks come up to some seconds apart."""
 
-LONGEST_ROUND_S: Final = 40.0
+LONGEST_ROUND_S: Final = 24.0
 LARGEST_ROUND: Final = 2**40
 LARGEST_RESIDUAL: Final = 0.5
 """One step counts for at most so much off its rank's level, in logarithms: a pause is not a pace."""
@@ -51,13 +51,13 @@ class Paces:
     the lowest rank, `lead`, `began` at that time, -inf where that was not seen.
 
     >>> paces = Paces()
-    >>> for step in range(50):
+    >>> for step in range(25):
     ...     for rank in range(3):
     ...         levels = paces.add(rank, step, float(step), 2.0 if rank == 1 else 1.0)
     ...         if levels:
     ...             print(step, {rank: round(level, 2) for rank, level in levels.items()})
-    32 {0: 0.0, 1: 0.69, 2: 0.0}
-    48 {0: 0.0, 1: 0.69, 2: 0.0}
+    16 {0: 0.0, 1: 0.69, 2: 0.0}
+    24 {0: 0.0, 1: 0.69, 2: 0.0}
     """
 
     ranks: dict[int, Pace] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Paces:
         if number != pace.round:
             if number == pace.round - 1:  # late
                 return {}
-            levels = self._turn(rank, pace, number, time)
+            levels = self._turn(rank, pace, step, time)
         if pace.rounds:
             pace.excess += max(-LARGEST_RESIDUAL, min(unit - pace.level, LARGEST_RESIDUAL))
         elif unit < pace.level:
@@ -101,14 +101,14 @@ class Paces:
         self.lead = min(self.ranks)
         return pace
 
-    def _turn(self, rank: int, pace: Pace, number: int, time: float) -> dict[int, float]:
+    def _turn(self, rank: int, pace: Pace, step: int, time: float) -> dict[int, float]:
         """A rank goes over to another round."""
-        if number < pace.round:
+        if step // self.round_steps < pace.round:
             self.rewind()
         levels = self._close(pace) if pace.round >= 0 else {}
-        if rank == self.lead and self._resize(pace, time):
-            number = -1  # of another length, from the next sample on
-        pace.excess, pace.samples, pace.round = 0.0, 0, number
+        anew = rank == self.lead and self._resize(pace, time)
+        pace.excess, pace.samples = 0.0, 0
+        pace.round = -1 if anew else step // self.round_steps
         return levels
 
     def _close(self, pace: Pace) -> dict[int, float]:
@@ -148,15 +148,18 @@ class Paces:
         lasted, self.began = time - self.began, time if pace.round >= 0 else -inf
         if not 0.0 < lasted < inf:
             return False
-        steps = self.round_steps
         short = max(FEWEST_SAMPLES / pace.samples, SHORTEST_ROUND_S / lasted)
-        if short > 1.0:
-            steps <<= ceil(min(log2(short), 10.0))
-        elif lasted > LONGEST_ROUND_S and pace.samples >= 2 * FEWEST_SAMPLES:
-            steps >>= 1
-        steps = max(FEWEST_SAMPLES, min(steps, LARGEST_ROUND))
-        if steps == self.round_steps:
-            return False
-        self.round_steps = steps
-        self.rewind()
-        return True
+        if short > 1.0 and self.round_steps < LARGEST_ROUND:
+            self.round_steps <<= ceil(min(log2(short), 10.0))
+            self.rewind()
+            return True
+        if lasted > LONGEST_ROUND_S and pace.samples >= 2 * FEWEST_SAMPLES < self.round_steps:
+            self._halve()
+        return False
+
+    def _halve(self) -> None:
+        """Go on with rounds of half the length: what is under way is the second half of what it was."""
+        self.round_steps >>= 1
+        self.closing, self.judged = 2 * self.closing + 1, 2 * self.judged + 1
+        for pace in self.ranks.values():
+            pace.round, pace.closed = 2 * pace.round + 1, 2 * pace.closed + 1

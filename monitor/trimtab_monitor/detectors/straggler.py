@@ -40,7 +40,7 @@ RANKS_NAMED: Final = 8
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class StragglerSettings:
-    """When a rank counts as slower than the others. A round is 16 steps, or 8 seconds if that is more."""
+    """When a rank counts as slower than the others. A round is 8 steps, or 8 seconds if that is more."""
 
     slower: Annotated[
         float, Field(gt=0, description="A rank that became slower by less is never told, as a fraction.")
@@ -82,7 +82,7 @@ class Straggler:
     ...         found = detector.update(Sample(step, float(step), {"own_seconds": seconds}, rank=rank))
     ...         if found:
     ...             print(found.step, found.onset_step, found.evidence["rank"], round(found.value, 1))
-    112 64 2 1.5
+    88 64 2 1.5
     """
 
     kind: ClassVar[str] = "straggler"
