@@ -95,6 +95,7 @@ class Plateau:
     block_samples: int = FIRST_BLOCK_SAMPLES
     count: int = 0
     total: float = 0.0
+    rate: float = 0.0
     highest_rate: float = 0.0
     floor: float = inf
     told: int = -1
@@ -109,6 +110,9 @@ class Plateau:
         loss = sample.values.get(wire.LOSS)
         if loss is None or not isfinite(loss):
             return None
+        rate = sample.values.get(wire.LR)
+        if rate is not None and isfinite(rate):
+            self.rate = rate
         self.total += loss
         self.count += 1
         if self.count < self.block_samples:
@@ -116,12 +120,10 @@ class Plateau:
         return self._close_block(sample)
 
     def _close_block(self, sample: Sample) -> Finding | None:
-        rate = sample.values.get(wire.LR, 0.0)
-        rate = rate if isfinite(rate) else 0.0
-        self.highest_rate = max(self.highest_rate, rate)
+        self.highest_rate = max(self.highest_rate, self.rate)
         self.ends.append(sample.step)
         self.means.append(self.total / self.count)
-        self.rates.append(rate)
+        self.rates.append(self.rate)
         self.total, self.count = 0.0, 0
         found = self._judge(sample)
         if len(self.means) >= MOST_BLOCKS:

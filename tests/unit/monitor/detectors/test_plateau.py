@@ -72,6 +72,14 @@ def test_the_natural_end_of_training_is_silent() -> None:
     assert len(told(power_law(1, 6000, stop=2000), lambda _: 1e-3)) == 1
 
 
+def test_a_rate_that_comes_now_and_then_will_do() -> None:
+    detector, found = Plateau(), []
+    for step, loss in enumerate(power_law(1, 6000, stop=2000), start=1):
+        values = {"loss": loss} | ({"lr": 1e-3} if step % 7 == 0 else {})
+        found.append(detector.update(Sample(step, 0.0, values)))
+    assert sum(finding is not None for finding in found) == 1
+
+
 def test_a_raised_learning_rate_excuses_a_loss_that_stands_still() -> None:
     assert told(power_law(1, 2900, stop=2000), lambda step: 1e-4 if step < 2000 else 1e-3) == []
 
