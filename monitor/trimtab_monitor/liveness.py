@@ -169,6 +169,13 @@ class Liveness:
         if rank not in self.ended_ranks:
             self.ended(rank, "failed", f"process {pid} of rank {rank} died")
 
+    def is_stepping(self, now: float, within_s: float) -> bool:
+        """Whether the run trains: no other phase, and a step came within so long, or within three usual ones."""
+        if self.phase != TRAIN or not self.last_steps:
+            return False
+        usual = statistics.median(self.step_seconds) if self.step_seconds else 0.0
+        return now - self.progressed <= max(within_s, 3.0 * usual)
+
     def ranks_behind(self) -> Sequence[int]:
         """The ranks whose last step is older than the newest of all: in a hang, the first to look at."""
         newest = max(self.last_steps.values(), default=0)

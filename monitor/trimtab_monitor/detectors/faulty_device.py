@@ -117,10 +117,13 @@ class FaultyDevice:
         """Take in readings of a device."""
         self.gauges.add(device)
 
-    def judge(self, step: int, now: float) -> list[Finding]:
-        """Compare the devices if a window has passed by `now`, Unix seconds of the collector's clock."""
+    def judge(self, step: int, now: float, trains: bool = True) -> list[Finding]:
+        """Compare the devices if a window has passed by `now`, Unix seconds of the collector's clock.
+
+        A window at whose end the run does not train tells nothing.
+        """
         means = self.gauges.close(now, self.settings.window_s)
-        if not means:
+        if not means or not trains:
             return []
         self._forget_the_gone()
         models: dict[str, dict[str, Vector]] = {}

@@ -59,9 +59,14 @@ class BatchFold:
                 self._event(item, batch)
 
     def _compare_devices(self, batch: wire.Batch) -> None:
-        """What the devices show at this batch is told as seen at the run's last step."""
+        """What the devices show is told as seen at the run's last step.
+
+        While it makes none, one device may well save a checkpoint for all.
+        """
         state = self._state
-        findings = state.detectors.faulty_device.judge(state.last_step, self._now)
+        detector = state.detectors.faulty_device
+        trains = state.liveness.is_stepping(self._now, detector.settings.window_s)
+        findings = detector.judge(state.last_step, self._now, trains)
         if findings:
             seen = Sample(state.last_step, self._now, {}, state.attempt, batch.rank)
             for incident in state.incidents.observe(seen, findings, state.detectors.active):

@@ -115,5 +115,19 @@ def test_a_hang_tells_which_rank_and_which_device_to_look_at() -> None:
     (hung,) = incidents([effects], "hung")
     assert "rank 4 stopped at step 99, the others at 100: look there first" in hung.summary
     assert "7 GPUs are busy waiting, GPU-5 on node-1 is idle: look there first" in hung.summary
-    (idle,) = incidents([effects], "faulty_device")
-    assert idle.evidence["seen"]["fault"] == "idle"
+    assert incidents([effects], "faulty_device") == []
+
+
+def test_a_device_that_saves_a_checkpoint_for_all_is_not_faulty() -> None:
+    state = new(world_size=8)
+    fleet(state, 1, 100)
+    effects = []
+    for second in range(100, 340):
+        devices = tuple(
+            gpu(number, second, 100.0 if number == 0 else 300.0, 0.0 if number == 0 else 1.0, 60.0)
+            for number in range(8)
+        )
+        batch = wire.Batch(rank=0, seq=0, devices=devices)
+        effects.append(fold(state, BatchReceived(NOW + second, "run", batch), SETTINGS))
+    effects += fleet(state, 340, 400)
+    assert incidents(effects, "faulty_device") == []
