@@ -170,7 +170,7 @@ class Liveness:
             self.ended(rank, "failed", f"process {pid} of rank {rank} died")
 
     def is_stepping(self, now: float, within_s: float) -> bool:
-        """Whether the run trains: no other phase, and a step came within so long, or within three usual ones."""
+        """Whether the run trains, and made a step within so long, or within three usual ones."""
         if self.phase != TRAIN or not self.last_steps:
             return False
         usual = statistics.median(self.step_seconds) if self.step_seconds else 0.0
