@@ -54,7 +54,9 @@ class StragglerSettings:
     spread_sigma: Annotated[
         float, Field(gt=0, description="It must stand out from the other ranks by so many sigma of theirs.")
     ] = 5.0
-    rounds: Annotated[int, Field(ge=1, description="For so many rounds in a row.")] = 3
+    rounds: Annotated[
+        int, Field(ge=1, description="For so many rounds in a row; of three ranks or two for twice as many.")
+    ] = 4
     alike: Annotated[
         float,
         Field(gt=0, le=0.5, description="Ranks slow from the start are by design if a larger share is so."),
@@ -82,7 +84,7 @@ class Straggler:
     ...         found = detector.update(Sample(step, float(step), {"own_seconds": seconds}, rank=rank))
     ...         if found:
     ...             print(found.step, found.onset_step, found.evidence["rank"], round(found.value, 1))
-    88 64 2 1.5
+    96 64 2 1.5
     """
 
     kind: ClassVar[str] = "straggler"
@@ -135,7 +137,8 @@ class Straggler:
             self.usual.setdefault(rank, above)
             self.lately[rank] = above + (1.0 - LATELY) * (self.lately.get(rank, above) - above)
         lately = {rank: self.lately[rank] for rank in now}
-        slow = self._slow(now) | self._slow(lately)
+        still = OVER * log(1.0 + self.settings.slower)
+        slow = self._slow(now) | {rank for rank in self._slow(lately) if now[rank] >= still}
         for rank, above in now.items():
             self._follow(rank, above, rank in slow)
         self._forget_the_gone()
@@ -174,7 +177,9 @@ class Straggler:
             self.slow[rank] = [1, self.paces.judged * self.paces.round_steps]
 
     def _lasts(self, rank: int, rounds_short: int = 0) -> bool:
-        return rank in self.slow and self.slow[rank][0] + rounds_short >= self.settings.rounds
+        many = len(self.paces.ranks) >= RANKS_FOR_SPREAD
+        rounds = self.settings.rounds if many else 2 * self.settings.rounds
+        return rank in self.slow and self.slow[rank][0] + rounds_short >= rounds
 
     def _forget_the_gone(self) -> None:
         for rank in self.usual.keys() - self.paces.ranks.keys():

@@ -77,9 +77,9 @@ def test_the_slow_rank_has_the_longer_own_time(
 
 
 def slow_ranks(own: dict[int, list[float]]) -> list[int]:
-    """The ranks that are told, if the job goes on like this for two minutes: a value a second of each."""
+    """The ranks that are told, if the job goes on like this for four minutes: a value a second of each."""
     detector, found = Straggler(), []
-    for second in range(120):
+    for second in range(240):
         for rank, values in own.items():
             sample = {"own_seconds": values[second % len(values)]}
             found.append(detector.update(Sample(30 * second, 1.7e9 + second, sample, rank=rank)))
