@@ -29,6 +29,9 @@ OVER: Final = 0.5
 ALIKE: Final = 0.75
 """A rank above this share of what makes one slow from the start is like one that is."""
 
+PLAIN: Final = 1.5
+"""So many times what makes a rank slow from the start, in logarithms, no few ranks differ by chance."""
+
 HABIT: Final = 1.0 / 32.0
 """Weight of a round in what is usual of a rank; more than `LEAST_SPREAD` off it counts no more than that."""
 
@@ -55,7 +58,8 @@ class StragglerSettings:
         float, Field(gt=0, description="It must stand out from the other ranks by so many sigma of theirs.")
     ] = 5.0
     rounds: Annotated[
-        int, Field(ge=1, description="For so many rounds in a row; of three ranks or two for twice as many.")
+        int,
+        Field(ge=1, description="For so many rounds in a row; of three ranks or two up to twice as many."),
     ] = 4
     alike: Annotated[
         float,
@@ -178,7 +182,8 @@ class Straggler:
 
     def _lasts(self, rank: int, rounds_short: int = 0) -> bool:
         many = len(self.paces.ranks) >= RANKS_FOR_SPREAD
-        rounds = self.settings.rounds if many else 2 * self.settings.rounds
+        plain = self.lately.get(rank, 0.0) >= PLAIN * log(1.0 + self.settings.slower_always)
+        rounds = self.settings.rounds if many or plain else 2 * self.settings.rounds
         return rank in self.slow and self.slow[rank][0] + rounds_short >= rounds
 
     def _forget_the_gone(self) -> None:
