@@ -18,6 +18,9 @@ METRICS_KEPT: Final = 16
 WITH_MEMBERS: Final = frozenset(("non_finite", "exploding_layer"))
 """What is told of several ranks or layers, one by one: NaN that spreads, or comes and goes, is one event."""
 
+MUCH_WORSE: Final = 2.0
+"""So many times as far from what is usual."""
+
 MUCH_LATER_SAMPLES: Final = 50
 """What is found so many samples after an incident last got worse is likely an event of its own."""
 
@@ -163,19 +166,28 @@ def stayed_away(incident: Incident) -> bool:
 def begins_anew(incident: Incident, finding: Finding, resolve_samples: int) -> bool:
     """Whether a finding tells of a second event, though the first is not over for something else lasts.
 
-    A rise that began anew is one if the incident had got no worse for twice as long as resolves it; another
-    kind of trouble after `MUCH_LATER_SAMPLES`. What has members must have been over on all of them.
+    A rise that began anew is one if the incident had got no worse for twice as long as resolves it, or if it
+    is much worse than the first, and going back has not been tried; another kind of trouble after
+    `MUCH_LATER_SAMPLES`. What has members must have been over on all of them.
     """
     if finding.severity == "info" or KINDS[finding.kind].story != "stability":
         return False
     before = [told["onset_step"] for told in incident.evidence["findings"] if told["kind"] == finding.kind]
     if finding.onset_step in before:
         return False
+    if finding.evidence.get("again"):
+        return True
     if not before:
         return incident.quiet_samples >= MUCH_LATER_SAMPLES
     if finding.kind in WITH_MEMBERS:
         return incident.calm.get(finding.kind, 0) >= resolve_samples
-    return incident.quiet_samples >= 2 * resolve_samples
+    return incident.quiet_samples >= 2 * resolve_samples or _is_much_worse(incident, finding)
+
+
+def _is_much_worse(incident: Incident, finding: Finding) -> bool:
+    evidence = incident.evidence
+    scores = [told["score"] for told in evidence["findings"] if told["kind"] == finding.kind]
+    return not evidence["rollbacks"] and finding.score >= MUCH_WORSE * max(scores)
 
 
 def _told(finding: Finding, sample: Sample) -> dict[str, Any]:

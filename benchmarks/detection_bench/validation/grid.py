@@ -14,9 +14,9 @@ Point = Mapping[str, float]
 """Values by the setting's place, `detector.setting`; any other setting is as shipped."""
 
 AXES: Final[Mapping[str, tuple[float, ...]]] = {
-    "loss_spike.min_rise": (0.04, 0.06, 0.09),
-    "loss_spike.sustained_surprise": (18.0, 24.0, 32.0),
-    "divergence.cusum_sigma": (8.0, 12.0),
+    "loss_spike.min_rise": (0.045, 0.06, 0.08),
+    "loss_spike.sustained_surprise": (22.0, 30.0, 40.0),
+    "lasting_rise.false_alarms_per_million": (0.001, 0.1),
 }
 
 MOST_POINTS: Final = 24

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from math import log
+from math import isfinite, log
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,9 @@ from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings
 from trimtab_monitor.detectors.exploding_layer import ExplodingLayer, ExplodingLayerSettings
 from trimtab_monitor.detectors.faulty_device import FaultyDevice, FaultyDeviceSettings
 from trimtab_monitor.detectors.grad_explosion import GradExplosion, GradExplosionSettings
+from trimtab_monitor.detectors.lasting_rise import LastingRise, LastingRiseSettings
 from trimtab_monitor.detectors.layer_norms import LayerNorms, has_layers
+from trimtab_monitor.detectors.level_shift import LevelShift, LevelShiftSettings
 from trimtab_monitor.detectors.loss_scale_collapse import LossScaleCollapse, LossScaleCollapseSettings
 from trimtab_monitor.detectors.loss_spike import LossSpike
 from trimtab_monitor.detectors.non_finite import NonFinite, NonFiniteSettings
@@ -46,8 +48,14 @@ class DetectorSettings(BaseModel):
     grad_explosion: GradExplosionSettings = Field(
         default=GradExplosionSettings(), description="Gradient norm that climbs by factors."
     )
+    lasting_rise: LastingRiseSettings = Field(
+        default=LastingRiseSettings(), description="Loss that is lastingly higher: what the next two share."
+    )
     divergence: DivergenceSettings = Field(
         default=DivergenceSettings(), description="Loss that creeps upwards over tens of steps."
+    )
+    level_shift: LevelShiftSettings = Field(
+        default=LevelShiftSettings(), description="Loss that has settled at a higher level."
     )
     vanishing_gradients: VanishingGradientsSettings = Field(
         default=VanishingGradientsSettings(), description="Gradient norm that falls to next to nothing."
@@ -85,7 +93,9 @@ class DetectorSet:
     non_finite: NonFinite = field(default_factory=NonFinite)
     loss_spike: LossSpike = field(default_factory=LossSpike)
     grad_explosion: GradExplosion = field(default_factory=GradExplosion)
+    lasting_rise: LastingRise = field(default_factory=LastingRise)
     divergence: Divergence = field(default_factory=Divergence)
+    level_shift: LevelShift = field(default_factory=LevelShift)
     vanishing_gradients: VanishingGradients = field(default_factory=VanishingGradients)
     layers: LayerNorms = field(default_factory=LayerNorms)
     dead_layer: DeadLayer = field(default_factory=DeadLayer)
@@ -106,7 +116,9 @@ class DetectorSet:
             non_finite=NonFinite(settings.non_finite),
             loss_spike=LossSpike(Excursion(settings.loss_spike)),
             grad_explosion=GradExplosion(Excursion(settings.grad_explosion.of_excursion())),
+            lasting_rise=LastingRise(settings.lasting_rise),
             divergence=Divergence(settings.divergence),
+            level_shift=LevelShift(settings.level_shift),
             vanishing_gradients=VanishingGradients(settings.vanishing_gradients),
             layers=layers,
             dead_layer=DeadLayer(settings.dead_layer),
@@ -144,9 +156,9 @@ class DetectorSet:
         if wire.LOSS in values:
             found += (
                 self.loss_spike.update(sample),
-                self.divergence.update(sample),
                 self.plateau.update(sample),
             )
+            found += self._lasting(sample)
         if wire.EVAL_LOSS in values or self.overfitting.evaluations:
             found.append(self.overfitting.update(sample))
         if wire.GRAD_NORM in values:
@@ -160,6 +172,22 @@ class DetectorSet:
             found += (self.throughput_drop.update(sample),)
         return found
 
+    def _lasting(self, sample: Sample) -> list[Finding]:
+        """What the loss does that no single step of it shows."""
+        lasting, loss, rate = self.lasting_rise, sample.values[wire.LOSS], sample.values.get(wire.LR)
+        if rate is not None:
+            lasting.rate.note(rate)
+        rise = lasting.update(sample.step, loss) if isfinite(loss) else None
+        if rise is None and not (lasting.told or self.divergence.active or self.level_shift.active):
+            return []
+        found = [
+            self.divergence.update(sample, rise, lasting.settings),
+            self.level_shift.update(sample, rise, lasting.settings),
+        ]
+        told = [finding for finding in found if finding is not None]
+        lasting.told = lasting.told or bool(told)
+        return told
+
     def active(self, kinds: Collection[str]) -> bool:
         """Whether what any detector of these kinds last told is still so."""
         return any(detector.active for detector in self._all() if detector.kind in kinds)
@@ -167,15 +195,19 @@ class DetectorSet:
     def rewind(self, step: int) -> None:
         """The run was rolled back to `step`, or started again there: forget what came after it."""
         self.layers.rewind()
+        self.lasting_rise.rewind(step)
         for detector in self._all():
             detector.rewind(step)
 
-    def _all(self) -> tuple[Detector | DeadLayer | ExplodingLayer | FaultyDevice, ...]:
+    def _all(
+        self,
+    ) -> tuple[Detector | DeadLayer | Divergence | ExplodingLayer | FaultyDevice | LevelShift, ...]:
         return (
             self.non_finite,
             self.loss_spike,
             self.grad_explosion,
             self.divergence,
+            self.level_shift,
             self.vanishing_gradients,
             self.dead_layer,
             self.exploding_layer,

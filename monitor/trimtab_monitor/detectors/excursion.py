@@ -8,12 +8,13 @@ and is never learned from, unless it stays for so long that it is the new normal
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import log
+from math import exp, log
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
+from trimtab_monitor.detectors import young
 from trimtab_monitor.detectors.level import RobustLevel
 from trimtab_monitor.detectors.series import NOISE_FLOOR, Series
 from trimtab_monitor.types import SEVERITY_RANK, Finding, Sample, Severity
@@ -21,11 +22,23 @@ from trimtab_monitor.types import SEVERITY_RANK, Finding, Sample, Severity
 SUSPECT: Final = log(1000)
 """A sample so surprising comes once in a thousand: it is not learned from at once, and dates the onset."""
 
-OUTLIER_SAMPLES: Final = 2
-"""An excursion of so few samples is an outlier of the usual noise."""
+CALM: Final = log(20)
+"""An excursion is over with a sample no more surprising than this: its way back is no usual noise either."""
 
-HUGE_RISES: Final = 2.5
-"""A huge rise is at least so many times the least rise that is told."""
+OUTLIER_SAMPLES: Final = 2
+"""An excursion of so few samples is an outlier of the usual noise, unless it was told as more."""
+
+SPARSE: Final = ((50.0, 10.0, 3.3), (5.0, 18.0, 2.5))
+"""In a log of so many steps or more between samples, one sample stands for many: with so much surprise, and
+so many times the least rise that is told, it is huge."""
+
+AGAIN_SAMPLES: Final = 4
+AGAIN_SHARE: Final = 0.5
+AGAIN_SIGMA: Final = 12.0
+"""An excursion of so many samples, down to this share of its peak, that rises by so much, is another."""
+
+RESOLUTIONS: Final = 2.0
+"""A rise of fewer steps of the last digit than this is told by no one: the log was rounded."""
 
 Grade = Literal["none", "mark", "sustained", "huge"]
 GRADE_RANK: Final[dict[Grade, int]] = {"none": 0, "mark": 1, "sustained": 2, "huge": 3}
@@ -38,20 +51,24 @@ class ExcursionSettings:
     false_alarms_per_million: Annotated[
         float, Field(gt=0, le=1000, description="Single samples marked per million samples of clean noise.")
     ] = 1.0
+    first_judged: Annotated[
+        int,
+        Field(
+            ge=young.FEWEST_SAMPLES,
+            description="Samples after which what is plain is told, though the usual noise is not known yet.",
+        ),
+    ] = 4
     min_rise: Annotated[
         float, Field(gt=0, description="A smaller rise is never told, as a fraction of the usual value.")
     ] = 0.06
     sustained_surprise: Annotated[
         float,
         Field(gt=0, description="Summed surprise of consecutive samples from which a rise is sustained."),
-    ] = 24.0
-    huge_surprise: Annotated[
-        float, Field(gt=0, description="Surprise of one sample from which it needs no second.")
-    ] = 36.0
+    ] = 30.0
     huge_rise: Annotated[
         float,
         Field(gt=0, description="With this rise, as a fraction, sustained_surprise in one sample is enough."),
-    ] = 1.0
+    ] = 0.5
     critical_rise: Annotated[
         float, Field(gt=0, description="Rise from which it is critical, as a fraction of the usual value.")
     ] = 0.25
@@ -84,6 +101,7 @@ class Excursion:
     surprise_sum: float = 0.0
     grade: Grade = "none"
     told: int = -1
+    again: bool = False
 
     @property
     def active(self) -> bool:
@@ -94,52 +112,81 @@ class Excursion:
         """Take the next finite value; return a reading while there is something to tell."""
         series = self.series
         unit = series.unit(value)
-        if unit is None:
+        if unit is None or series.is_repeated(step):
             return None
         level = series.level
         residual = level.residual(unit)
         if not series.warm:
-            level.absorb(step, unit, residual)
-            return None
+            return self._first_samples(step, unit, residual)
         surprise = level.surprise(residual)
-        if surprise < SUSPECT:
-            if self.active or series.waiting:
-                self._back_to_normal()
+        if surprise < SUSPECT and (surprise < CALM or not self._is_no_outlier):
+            if series.waiting_steps:
+                self._back_to_normal(level.residual_at(self._limit))
             level.absorb(step, unit, residual)
             return None
-        return self._out_of_the_ordinary(step, unit, residual, surprise)
-
-    def _out_of_the_ordinary(
-        self, step: int, unit: float, residual: float, surprise: float
-    ) -> Reading | None:
-        series = self.series
-        if not series.waiting:
-            self._start_anew()
-        series.wait(step, unit, residual)
+        self._wait(step, unit, residual)
         self.surprise_sum += min(surprise, self._limit)
         rise = series.rise(residual)
-        grade = self._grade(rise, surprise)
+        self._raise_to(self._grade(rise, surprise))
+        if series.waiting >= self.settings.accept_samples:
+            self._accept()
+        return self._reading(series.expected, rise, residual / level.scale)
+
+    @property
+    def _is_no_outlier(self) -> bool:
+        return self.series.waiting > OUTLIER_SAMPLES or GRADE_RANK[self.grade] >= GRADE_RANK["sustained"]
+
+    def _first_samples(self, step: int, unit: float, residual: float) -> Reading | None:
+        series, level = self.series, self.series.level
+        if level.samples < self.settings.first_judged:
+            level.absorb(step, unit, residual)
+            return None
+        look = young.first_look(level.values, unit, level.floor)
+        rise = series.rise_above(look.expected, look.sigma, unit)
+        if not young.stands_out(look, rise, series.waiting):
+            self._back_to_normal(young.PLAIN_SIGMA * look.sigma)
+            level.absorb(step, unit, residual)
+            return None
+        self._wait(step, unit, residual)
+        self._raise_to("huge" if young.is_huge(look, rise) else "sustained" if series.waiting > 1 else "none")
+        if series.waiting >= young.ACCEPT_SAMPLES:
+            self._accept()
+        return self._reading(series.value_of(look.expected), rise, look.score)
+
+    def _wait(self, step: int, unit: float, residual: float) -> None:
+        if not self.series.waiting_steps:
+            self._start_anew()
+        elif self._rises_again(residual):
+            self.series.forget_waiting()
+            self._start_anew()
+            self.again = True
+        self.series.wait(step, unit, residual)
+
+    def _rises_again(self, residual: float) -> bool:
+        """Whether it had come most of the way back, and is off again: that is told as another event."""
+        waiting = self.series.waiting_residuals
+        if self.series.linear or len(waiting) < AGAIN_SAMPLES or self.told < SEVERITY_RANK["warning"]:
+            return False
+        series, low = self.series, sorted(waiting[-3:])[1]
+        far = residual >= low + AGAIN_SIGMA * series.level.scale
+        large = series.rise(residual) >= series.rise(low) + log(1.0 + self.settings.critical_rise)
+        return low <= AGAIN_SHARE * max(waiting) and far and large
+
+    def _raise_to(self, grade: Grade) -> None:
         if GRADE_RANK[grade] > GRADE_RANK[self.grade]:
             self.grade = grade
-        reading = Reading(
-            grade=self.grade,
-            onset_step=series.waiting_steps[0],
-            samples=series.waiting,
-            expected=series.expected,
-            rise=rise,
-            score=residual / series.level.scale,
-        )
-        if series.waiting >= self.settings.accept_samples:
-            series.accept_waiting()
-        return reading if self.active else None
+
+    def _reading(self, expected: float, rise: float, score: float) -> Reading | None:
+        if not self.active:
+            return None
+        series = self.series
+        return Reading(self.grade, series.waiting_steps[0], series.waiting, expected, rise, score)
 
     def _grade(self, rise: float, surprise: float) -> Grade:
         settings = self.settings
-        if rise < log(1.0 + settings.min_rise):
+        if rise < log(1.0 + settings.min_rise) or self._is_rounding(rise):
             return "none"
-        if surprise >= settings.huge_surprise and rise >= log(1.0 + HUGE_RISES * settings.min_rise):
-            return "huge"
-        if surprise >= settings.sustained_surprise and rise >= log(1.0 + settings.huge_rise):
+        if self._is_huge(rise, surprise):
             return "huge"
         if self.series.waiting > 1 and self.surprise_sum >= settings.sustained_surprise:
             mean = self.series.rise(sum(self.series.waiting_residuals) / self.series.waiting)
@@ -147,20 +194,45 @@ class Excursion:
                 return "sustained"
         return "mark" if surprise >= self._limit else "none"
 
+    def _is_huge(self, rise: float, surprise: float) -> bool:
+        settings = self.settings
+        if surprise >= settings.sustained_surprise and rise >= log(1.0 + settings.huge_rise):
+            return True
+        between = self.series.level.steps_between
+        return any(
+            between >= steps and surprise >= least and rise >= log(1.0 + times * settings.min_rise)
+            for steps, least, times in SPARSE
+        )
+
+    def _is_rounding(self, rise: float) -> bool:
+        """Whether a log with few digits could show such a rise where there is hardly any."""
+        if self.series.linear:
+            return False
+        expected = self.series.expected
+        return expected * (exp(min(rise, 1.0)) - 1.0) < RESOLUTIONS * self.series.resolution
+
     @property
     def _limit(self) -> float:
         return log(1e6 / self.settings.false_alarms_per_million)
 
-    def _back_to_normal(self) -> None:
-        if 0 < self.series.waiting <= OUTLIER_SAMPLES:
-            self.series.learn_waiting(limit=self.series.level.residual_at(self._limit))
+    def _back_to_normal(self, limit: float) -> None:
+        """What waited was noise, and is learned from, cut to `limit`, unless it was no outlier."""
+        if not self.series.waiting_steps:
+            return
+        if not self._is_no_outlier:
+            self.series.learn_waiting(limit)
         self.series.forget_waiting()
+        self._start_anew()
+
+    def _accept(self) -> None:
+        self.series.accept_waiting()
         self._start_anew()
 
     def _start_anew(self) -> None:
         self.surprise_sum = 0.0
         self.grade = "none"
         self.told = -1
+        self.again = False
 
     def lasts(self, reading: Reading) -> bool:
         """Whether the rise is large and has lasted: the common part of what is critical."""
@@ -184,7 +256,7 @@ class Excursion:
             value=sample.values[metric],
             expected=reading.expected,
             score=reading.score,
-            evidence={"samples": reading.samples},
+            evidence={"samples": reading.samples, "again": self.again},
         )
 
     def rewind(self, step: int) -> None:

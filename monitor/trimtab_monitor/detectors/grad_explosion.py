@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from math import isfinite
+from math import isfinite, log
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -11,13 +11,21 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from trimtab import wire
 from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings, Reading
+from trimtab_monitor.detectors.series import WARM_UP_SAMPLES
 from trimtab_monitor.types import Finding, Sample, Severity
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class GradExplosionSettings(ExcursionSettings):
-    """When a rise of the gradient norm is told, and when it is critical."""
+    """When a rise of the gradient norm is told, and when it is critical.
 
+    Nothing is plain before its noise is known: while the learning rate warms up it climbs by itself.
+    """
+
+    first_judged: Annotated[
+        int,
+        Field(ge=WARM_UP_SAMPLES, description="Samples after which it is judged, by its own usual noise."),
+    ] = WARM_UP_SAMPLES
     min_rise: Annotated[
         float, Field(gt=0, description="A smaller rise is never told, as a fraction of the usual norm.")
     ] = 1.5
@@ -68,7 +76,8 @@ class GradExplosion:
         return self.excursion.tell(self.kind, wire.GRAD_NORM, self._severity(reading), sample, reading)
 
     def _severity(self, reading: Reading) -> Severity:
-        if reading.samples == 1 or reading.grade == "mark":
+        still_up = reading.rise >= log(1.0 + self.excursion.settings.min_rise)
+        if reading.samples == 1 or reading.grade == "mark" or not still_up:
             return "info"
         lasted = reading.samples >= self.excursion.settings.critical_samples
         return "critical" if lasted and self.excursion.lasts(reading) else "warning"

