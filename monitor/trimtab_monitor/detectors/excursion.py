@@ -28,9 +28,9 @@ CALM: Final = log(20)
 OUTLIER_SAMPLES: Final = 2
 """An excursion of so few samples is an outlier of the usual noise, unless it was told as more."""
 
-SPARSE: Final = ((50.0, 10.0, 3.3), (5.0, 18.0, 2.5))
+SPARSE: Final = ((50.0, 10.0, 0.8), (5.0, 18.0, 0.6))
 """In a log of so many steps or more between samples, one sample stands for many: with so much surprise, and
-so many times the least rise that is told, it is huge."""
+so large a share of the rise that is critical, it is huge."""
 
 AGAIN_SAMPLES: Final = 4
 AGAIN_SHARE: Final = 0.5
@@ -200,8 +200,8 @@ class Excursion:
             return True
         between = self.series.level.steps_between
         return any(
-            between >= steps and surprise >= least and rise >= log(1.0 + times * settings.min_rise)
-            for steps, least, times in SPARSE
+            between >= steps and surprise >= least and rise >= log(1.0 + share * settings.critical_rise)
+            for steps, least, share in SPARSE
         )
 
     def _is_rounding(self, rise: float) -> bool:
