@@ -243,8 +243,10 @@ def _is_of_machines(incident: Incident) -> bool:
 
 def _is_new(incident: Incident, sample: Sample) -> bool:
     """Count each step once, however many samples it comes in, and only where something was measured."""
-    place = [sample.attempt, sample.step]
-    if place == incident.counted or sample.values.keys().isdisjoint(incident.told_by):
+    counted = incident.counted
+    if counted and counted[1] == sample.step and counted[0] == sample.attempt:
         return False
-    incident.counted = place
+    if sample.values.keys().isdisjoint(incident.told_by):
+        return False
+    incident.counted = [sample.attempt, sample.step]
     return True

@@ -142,55 +142,56 @@ class DetectorSet:
                 return []
             self.attempt = sample.attempt
             self.rewind(sample.step - 1)
-        found = [self.non_finite.update(sample)]
+        found: list[Finding] = []
+        _keep(found, self.non_finite.update(sample))
         if sample.rank == STATISTICS_RANK:
-            found += self._statistics(sample)
+            self._statistics(sample, found)
         if sample.rank != STATISTICS_RANK or self.straggler.has_peers:
-            found.append(self.straggler.update(sample))
-        return [finding for finding in found if finding is not None]
-
-    def _statistics(self, sample: Sample) -> list[Finding | None]:
-        """Ask the detectors of the metrics that the sample has, and no others."""
-        values = sample.values
-        found: list[Finding | None] = []
-        if wire.LOSS in values:
-            found += (
-                self.loss_spike.update(sample),
-                self.plateau.update(sample),
-            )
-            found += self._lasting(sample)
-        if wire.EVAL_LOSS in values or self.overfitting.evaluations:
-            found.append(self.overfitting.update(sample))
-        if wire.GRAD_NORM in values:
-            found += (self.grad_explosion.update(sample), self.vanishing_gradients.update(sample))
-        if len(values) > 1 and has_layers(values):
-            moves = self.layers.update(sample)
-            found += (self.dead_layer.update(sample, moves), self.exploding_layer.update(sample, moves))
-        if wire.LOSS_SCALE in values:
-            found += (self.loss_scale_collapse.update(sample),)
-        if wire.STEP_SECONDS in values or sample.time > EARLIEST_CLOCK:
-            found += (self.throughput_drop.update(sample),)
+            _keep(found, self.straggler.update(sample))
         return found
 
-    def _lasting(self, sample: Sample) -> list[Finding]:
+    def _statistics(self, sample: Sample, found: list[Finding]) -> None:
+        """Ask the detectors of the metrics that the sample has, and no others."""
+        values = sample.values
+        if wire.LOSS in values:
+            _keep(found, self.loss_spike.update(sample))
+            self._lasting(sample, found)
+            _keep(found, self.plateau.update(sample))
+        if wire.EVAL_LOSS in values or self.overfitting.evaluations:
+            _keep(found, self.overfitting.update(sample))
+        if sample.time > EARLIEST_CLOCK or wire.STEP_SECONDS in values:
+            _keep(found, self.throughput_drop.update(sample))
+        if len(values) > 1 or wire.LOSS not in values:
+            self._of_gradients(sample, found)
+
+    def _of_gradients(self, sample: Sample, found: list[Finding]) -> None:
+        values = sample.values
+        if wire.GRAD_NORM in values:
+            _keep(found, self.grad_explosion.update(sample))
+            _keep(found, self.vanishing_gradients.update(sample))
+        if wire.LOSS_SCALE in values:
+            _keep(found, self.loss_scale_collapse.update(sample))
+        if has_layers(values):
+            moves = self.layers.update(sample)
+            _keep(found, self.dead_layer.update(sample, moves))
+            _keep(found, self.exploding_layer.update(sample, moves))
+
+    def _lasting(self, sample: Sample, found: list[Finding]) -> None:
         """What the loss does that no single step of it shows."""
         lasting, loss, rate = self.lasting_rise, sample.values[wire.LOSS], sample.values.get(wire.LR)
         if rate is not None:
             lasting.rate.note(rate)
         rise = lasting.update(sample.step, loss) if isfinite(loss) else None
-        if rise is None and not (lasting.told or self.divergence.active or self.level_shift.active):
-            return []
-        found = [
-            self.divergence.update(sample, rise, lasting.settings),
-            self.level_shift.update(sample, rise, lasting.settings),
-        ]
-        told = [finding for finding in found if finding is not None]
-        lasting.told = lasting.told or bool(told)
-        return told
+        if rise is None and not (self.divergence.active or self.level_shift.active):
+            return
+        known = len(found)
+        _keep(found, self.divergence.update(sample, rise, lasting.settings))
+        _keep(found, self.level_shift.update(sample, rise, lasting.settings))
+        lasting.told = lasting.told or len(found) > known
 
     def active(self, kinds: Collection[str]) -> bool:
-        """Whether what any detector of these kinds last told is still so."""
-        return any(detector.active for detector in self._all() if detector.kind in kinds)
+        """Whether what any detector of these kinds last told is still so. Each is an attribute named so."""
+        return any(getattr(self, kind).active for kind in kinds)
 
     def rewind(self, step: int) -> None:
         """The run was rolled back to `step`, or started again there: forget what came after it."""
@@ -218,3 +219,8 @@ class DetectorSet:
             self.straggler,
             self.faulty_device,
         )
+
+
+def _keep(found: list[Finding], finding: Finding | None) -> None:
+    if finding is not None:
+        found.append(finding)

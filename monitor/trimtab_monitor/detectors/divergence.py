@@ -48,7 +48,7 @@ class Divergence:
     ...     found = detector.update(sample, lasting.update(step, loss), lasting.settings)
     ...     if found:
     ...         print(found.step, found.onset_step, found.severity)
-    231 202 warning
+    231 189 warning
     """
 
     kind: ClassVar[str] = "divergence"

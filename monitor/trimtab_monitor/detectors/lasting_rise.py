@@ -23,6 +23,9 @@ LEVEL_WINDOW: Final = 64
 LARGEST_SCORE: Final = 4.0
 """One sample counts for at most so many standard deviations in the sum: a spike is not a drift."""
 
+LEAST_SUM: Final = 2.0
+"""Samples wait from this sum on, in sigma; a smaller one is everyday noise."""
+
 FEWEST_SAMPLES: Final = 14
 """A rise is lasting after so many samples."""
 
@@ -57,7 +60,7 @@ class LastingRiseSettings:
     ] = 0.5
     cusum_sigma: Annotated[
         float, Field(gt=0, description="Summed rise above the allowance that is looked at closely, in sigma.")
-    ] = 8.0
+    ] = 12.0
     most_noise: Annotated[
         float,
         Field(
@@ -116,7 +119,7 @@ class LastingRise:
 
     settings: LastingRiseSettings = field(default_factory=LastingRiseSettings)
     series: Series = field(
-        default_factory=lambda: Series(RobustLevel(window=LEVEL_WINDOW, floor=NOISE_FLOOR))
+        default_factory=lambda: Series(RobustLevel(window=LEVEL_WINDOW, floor=NOISE_FLOOR, slow=True))
     )
     rate: RateClimb = field(default_factory=RateClimb)
     cusum: float = 0.0
@@ -136,28 +139,26 @@ class LastingRise:
         if not series.warm:
             level.absorb(step, unit, residual)
             return None
-        score = min((residual - self._lag()) / level.scale, LARGEST_SCORE)
-        above = score - self.settings.allowance_sigma
-        if above <= 0.0 and not series.waiting_steps:
+        score = (residual - max(level.lag, -LARGEST_LAG * level.scale)) / level.scale
+        self.cusum += min(score, LARGEST_SCORE) - self.settings.allowance_sigma
+        if self.cusum < LEAST_SUM and not series.waiting_steps:
+            self.cusum = max(0.0, self.cusum)
             level.absorb(step, unit, residual)
             return None
-        return self._follow(step, unit, residual, score)
-
-    def _lag(self) -> float:
-        """How far below the level a falling loss usually is: 0 or negative."""
-        ordered = self.series.level.residuals_sorted
-        return max(min(0.0, ordered[len(ordered) // 2]), -LARGEST_LAG * self.series.level.scale)
+        return self._follow(step, unit, residual, min(score, LARGEST_SCORE))
 
     def _follow(self, step: int, unit: float, residual: float, score: float) -> Rise | None:
-        series = self.series
-        self.cusum += score - self.settings.allowance_sigma
+        series, allowance = self.series, self.settings.allowance_sigma
         self.lately += LATELY * (score - self.lately)
-        if self.cusum <= 0.0 or (self.told and self.lately < self.settings.allowance_sigma):
+        if self.cusum <= 0.0 or (self.told and self.lately < allowance):
             self._back_to_normal()
             series.level.absorb(step, unit, residual)
             return None
         series.wait(step, unit, residual)
-        rise = self._look_closely()
+        if self.cusum < self.settings.cusum_sigma and not self.significant:
+            rise = None
+        else:
+            rise = self._look_closely()
         if series.waiting >= self.settings.accept_samples:
             series.accept_waiting()
             self._start_anew()
@@ -177,7 +178,8 @@ class LastingRise:
         return self.series.rise(self.series.level.scale) > log(1.0 + self.settings.most_noise)
 
     def _shaped(self) -> Rise:
-        series, level, lag = self.series, self.series.level, self._lag()
+        series, level = self.series, self.series.level
+        lag = max(level.lag, -LARGEST_LAG * level.scale)
         residuals = level.residuals[-BEFORE_SAMPLES:] + series.waiting_residuals
         most = LARGEST_RESIDUAL * level.scale
         step, ramp = fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import log
 from typing import Final
@@ -22,11 +23,14 @@ GAUSS_IQR: Final = 1.349
 RECENT_SAMPLES: Final = 8
 """Over so many samples it is seen how sparse a log is."""
 
-REFRESH_SAMPLES: Final = 4
+REFRESH_SAMPLES: Final = 8
 """The noise is measured anew after so many samples: it changes slowly, and measuring costs."""
 
 YOUNG_SAMPLES: Final = 30
 """The noise is measured from at least so many samples."""
+
+SLOW_SAMPLES: Final = 16
+"""A slow level is taken anew, with its noise, after so many samples."""
 
 LOG_TAIL_SHARE: Final = log(100 / TAIL_PERCENT)
 
@@ -40,7 +44,9 @@ class RobustLevel:
     series gets a higher limit than a Gaussian one at the same rate of false alarms. `floor` is the least
     noise that is believed, in the unit of the values.
 
-    Every attribute is state. `steps`, `values` and `residuals` run in parallel, oldest first.
+    Every attribute is state. `steps`, `values` and `residuals` run in parallel, oldest first. `expected` is
+    the level, `lag` how far below it a falling series usually is: 0 or negative. A level that is `slow` is
+    taken anew only every few samples, which costs less.
 
     >>> level = RobustLevel()
     >>> for step in range(64):
@@ -57,8 +63,11 @@ class RobustLevel:
     steps: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
+    slow: bool = False
     recent_sorted: list[float] = field(default_factory=list)
     residuals_sorted: list[float] = field(default_factory=list)
+    expected: float = 0.0
+    lag: float = 0.0
     scale: float = 0.0
     tail_start: float = 0.0
     tail_slope: float = 1.0
@@ -77,16 +86,9 @@ class RobustLevel:
             return 1.0
         return (steps[-1] - steps[-1 - RECENT_SAMPLES]) / RECENT_SAMPLES
 
-    @property
-    def expected(self) -> float:
-        """The median of the last `window` values."""
-        ordered = self.recent_sorted
-        count = len(ordered)
-        return 0.5 * (ordered[count // 2] + ordered[(count - 1) // 2])
-
     def residual(self, value: float) -> float:
         """How far `value` lies above the level; 0 while there is none."""
-        return value - self.expected if self.recent_sorted else 0.0
+        return value - self.expected if self.values else 0.0
 
     def surprise(self, residual: float) -> float:
         """How improbable so high a residual is, as -ln of its probability; about 0 within the usual noise."""
@@ -101,27 +103,34 @@ class RobustLevel:
         self.steps.append(step)
         self.values.append(value)
         self.residuals.append(residual)
-        insort(self.recent_sorted, value)
-        insort(self.residuals_sorted, residual)
-        count = len(self.values)
-        if count > self.window:
-            leaving = self.values[-self.window - 1]
-            del self.recent_sorted[bisect_left(self.recent_sorted, leaving)]
-        if count > self.memory:
-            self._forget_oldest()
         self.unmeasured += 1
-        if self.unmeasured >= REFRESH_SAMPLES:
-            self._measure_noise()
+        if not self.slow:
+            self._keep_sorted(value, residual)
+            if self.unmeasured >= REFRESH_SAMPLES:
+                self._measure_noise()
+        elif self.unmeasured >= SLOW_SAMPLES or len(self.values) <= YOUNG_SAMPLES:
+            self._forget_older()
+            self._resort()
 
-    def _forget_oldest(self) -> None:
-        del self.steps[0], self.values[0]
-        oldest = self.residuals.pop(0)
-        del self.residuals_sorted[bisect_left(self.residuals_sorted, oldest)]
+    def _keep_sorted(self, value: float, residual: float) -> None:
+        recent, values = self.recent_sorted, self.values
+        insort(recent, value)
+        insort(self.residuals_sorted, residual)
+        if len(values) > self.window:
+            del recent[bisect_left(recent, values[-self.window - 1])]
+            if len(values) > self.memory:
+                del self.residuals_sorted[bisect_left(self.residuals_sorted, self.residuals[0])]
+                self._forget_older()
+        self.expected = middle(recent)
+
+    def _forget_older(self) -> None:
+        del self.steps[: -self.memory], self.values[: -self.memory], self.residuals[: -self.memory]
 
     def _measure_noise(self) -> None:
         """Learn scale and upper tail; a level that lags behind a falling series must not lower the limit."""
         ordered = self._residuals_that_tell()
         count = len(ordered)
+        self.lag = min(0.0, ordered[count // 2])
         spread = (ordered[3 * count // 4] - ordered[count // 4]) / GAUSS_IQR
         self.scale = max(spread, self.floor)
         in_tail = max(1, count * TAIL_PERCENT // 100)
@@ -166,7 +175,20 @@ class RobustLevel:
         self._resort()
 
     def _resort(self) -> None:
-        self.recent_sorted = sorted(self.values[-self.window :])
-        self.residuals_sorted = sorted(self.residuals)
-        if self.residuals_sorted:
-            self._measure_noise()
+        """Take level and noise anew from all that is remembered."""
+        recent, residuals = sorted(self.values[-self.window :]), sorted(self.residuals)
+        if not recent:
+            return
+        self.expected = middle(recent)
+        self.recent_sorted, self.residuals_sorted = recent, residuals
+        self._measure_noise()
+
+
+def middle(ordered: Sequence[float]) -> float:
+    """The median of values in order.
+
+    >>> middle([1.0, 2.0, 4.0]), middle([1.0, 2.0, 4.0, 8.0])
+    (2.0, 3.0)
+    """
+    count = len(ordered)
+    return 0.5 * (ordered[count // 2] + ordered[(count - 1) // 2])

@@ -47,7 +47,7 @@ class LevelShift:
     ...     found = detector.update(sample, lasting.update(step, loss), lasting.settings)
     ...     if found:
     ...         print(found.step, found.onset_step, found.severity, round(found.expected, 1))
-    213 201 warning 2.0
+    210 201 warning 2.0
     """
 
     kind: ClassVar[str] = "level_shift"

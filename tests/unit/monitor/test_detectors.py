@@ -12,8 +12,8 @@ from trimtab_monitor.detectors import DetectorSet
 from trimtab_monitor.types import Finding, Sample
 
 NOISE = 0.03
-DRIFT_SIGMA = NOISE * 1.28
-"""What `language_model` varies by: its heavy-tailed noise has more than unit variance, and is correlated."""
+CALM = NOISE / 1.28
+"""With this, `language_model` varies by `NOISE`: its own noise is heavy-tailed and correlated."""
 
 
 def heavy(noise: random.Random, freedom: int) -> float:
@@ -21,11 +21,13 @@ def heavy(noise: random.Random, freedom: int) -> float:
     return noise.gauss(0, 1) / math.sqrt(chi_squared / freedom)
 
 
-def language_model(seed: int, steps: int, change: Callable[[float, int], float], start: int) -> list[float]:
+def language_model(
+    seed: int, steps: int, change: Callable[[float, int], float], start: int, sigma: float = NOISE
+) -> list[float]:
     """A falling loss with correlated, heavy-tailed noise; from step index `start` on it is changed."""
     noise, error, losses = random.Random(seed), 0.0, []
     for index in range(steps):
-        error = 0.3 * error + NOISE * heavy(noise, 6)
+        error = 0.3 * error + sigma * heavy(noise, 6)
         level = 1.9 + 9 * (1 + index / 20) ** -0.55
         losses.append((change(level, index - start) if index >= start else level) + error)
     return losses
@@ -86,9 +88,9 @@ def test_a_rate_that_warms_up_does_not_alarm() -> None:
 def test_a_benign_step_of_four_percent_seldom_alarms() -> None:
     alarmed = 0
     for seed in range(20):
-        losses = language_model(seed, 2300, lambda level, _: 1.04 * level, 2000)
+        losses = language_model(seed, 2300, lambda level, _: 1.04 * level, 2000, sigma=CALM)
         alarmed += told(findings(losses)) != []
-    assert alarmed <= 3, "it is less than three times its noise: a drift of 30 steps looks much the same"
+    assert alarmed <= 2
 
 
 def test_heavy_tails_make_marks_at_most() -> None:
@@ -153,10 +155,11 @@ def test_one_outlier_that_comes_back_is_a_mark() -> None:
 
 
 def test_a_rise_that_lasts_gets_more_severe_and_is_dated_back() -> None:
-    losses = [*flat(8, 150), 2.3, 2.6, 2.9, 3.0, 3.0]
+    losses = [*flat(8, 150), 2.3, 2.35, 2.4, 2.6, 2.6]
     assert told(findings(losses)) == [
-        ("loss_spike", "warning", 151, 150),
-        ("loss_spike", "critical", 152, 150),
+        ("loss_spike", "info", 151, 150),
+        ("loss_spike", "warning", 152, 150),
+        ("loss_spike", "critical", 153, 150),
     ]
 
 
@@ -173,8 +176,8 @@ def test_a_higher_level_is_found(factor: float, latest: int) -> None:
 def test_a_drift_of_a_tenth_of_sigma_a_step_is_found_in_thirty_steps_or_little_more() -> None:
     delays, onsets = [], []
     for seed in range(15):
-        losses = language_model(seed, 2100, lambda level, t: level + 0.1 * DRIFT_SIGMA * t, 2000)
-        found = findings(losses)
+        losses = language_model(seed, 2100, lambda level, t: level + 0.1 * NOISE * t, 2000, sigma=CALM)
+        found = [finding for finding in findings(losses) if finding.severity != "info"]
         assert {finding.kind for finding in found} <= {"divergence", "level_shift"}
         onsets.append(found[0].onset_step)
         delays.append(found[0].step - 2000)
@@ -227,13 +230,13 @@ def test_a_loss_that_turns_negative_later_goes_on_being_judged() -> None:
 @pytest.mark.parametrize(
     ("seed", "expected"),
     [
-        (1, [("divergence", "warning", 562, 507), ("loss_spike", "info", 900, 900)]),
-        (2, [("divergence", "warning", 564, 509), ("loss_spike", "info", 900, 900)]),
-        (3, [("divergence", "warning", 539, 522), ("loss_spike", "info", 900, 900)]),
+        (1, [("divergence", "warning", 538, 506), ("loss_spike", "info", 900, 900)]),
+        (2, [("divergence", "warning", 534, 506), ("loss_spike", "info", 900, 900)]),
+        (3, [("divergence", "warning", 535, 512), ("loss_spike", "info", 900, 900)]),
     ],
 )
 def test_golden_steps(seed: int, expected: list[tuple[str, str, int, int]]) -> None:
-    losses = language_model(seed, 1000, lambda level, t: level + 0.004 * min(t, 60), 500)
+    losses = language_model(seed, 1000, lambda level, t: level + 0.006 * min(t, 60), 500)
     losses[900] *= 1.4
     assert told(findings(losses)) == expected
 
