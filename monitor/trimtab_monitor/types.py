@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+import msgspec
+
 Severity = Literal["info", "warning", "critical"]
 """info: a mark on the chart, never a page; warning: tell someone; critical: act."""
 
 SEVERITY_RANK: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """One step of one rank: what was measured there, non-finite values included.
 
     `values` holds measured values only: a metric that was not measured at this step is absent. `time` is Unix

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from trimtab_monitor.detectors import young
 from trimtab_monitor.detectors.level import RobustLevel
-from trimtab_monitor.detectors.series import NOISE_FLOOR, Series
+from trimtab_monitor.detectors.series import NOISE_FLOOR, WARM_UP_SAMPLES, Series
 from trimtab_monitor.types import SEVERITY_RANK, Finding, Sample, Severity
 
 SUSPECT: Final = log(1000)
@@ -111,14 +111,17 @@ class Excursion:
     def update(self, step: int, value: float) -> Reading | None:
         """Take the next finite value; return a reading while there is something to tell."""
         series = self.series
-        unit = series.unit(value)
-        if unit is None or series.is_repeated(step):
+        unit = series.unit(step, value)
+        if unit is None:
             return None
         level = series.level
-        residual = level.residual(unit)
-        if not series.warm:
-            return self._first_samples(step, unit, residual)
+        if len(level.values) < WARM_UP_SAMPLES:
+            return self._first_samples(step, unit, level.residual(unit))
+        residual = unit - level.expected
         surprise = level.surprise(residual)
+        if surprise < CALM and not series.waiting_steps:
+            level.absorb(step, unit, residual)
+            return None
         if surprise < SUSPECT and (surprise < CALM or not self._is_no_outlier):
             if series.waiting_steps:
                 self._back_to_normal(level.residual_at(self._limit))

@@ -29,6 +29,10 @@ class GradExplosionSettings(ExcursionSettings):
     min_rise: Annotated[
         float, Field(gt=0, description="A smaller rise is never told, as a fraction of the usual norm.")
     ] = 1.5
+    sustained_surprise: Annotated[
+        float,
+        Field(gt=0, description="Summed surprise of consecutive samples from which a rise is sustained."),
+    ] = 24.0
     critical_rise: Annotated[
         float, Field(gt=0, description="Rise from which it is critical, as a fraction of the usual norm.")
     ] = 9.0

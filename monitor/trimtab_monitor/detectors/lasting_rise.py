@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from trimtab_monitor.detectors.level import RobustLevel
 from trimtab_monitor.detectors.rate_climb import RateClimb
-from trimtab_monitor.detectors.series import NOISE_FLOOR, Series
+from trimtab_monitor.detectors.series import NOISE_FLOOR, WARM_UP_SAMPLES, Series
 from trimtab_monitor.detectors.shapes import Shape, autocorrelation, fit
 
 LEVEL_WINDOW: Final = 64
@@ -131,14 +131,14 @@ class LastingRise:
     def update(self, step: int, value: float) -> Rise | None:
         """Take the next finite value; return what the rise looks like while there is a significant one."""
         series = self.series
-        unit = series.unit(value)
-        if unit is None or series.is_repeated(step):
+        unit = series.unit(step, value)
+        if unit is None:
             return None
         level = series.level
-        residual = level.residual(unit)
-        if not series.warm:
-            level.absorb(step, unit, residual)
+        if len(level.values) < WARM_UP_SAMPLES:
+            level.absorb(step, unit, level.residual(unit))
             return None
+        residual = unit - level.expected
         score = (residual - max(level.lag, -LARGEST_LAG * level.scale)) / level.scale
         self.cusum += min(score, LARGEST_SCORE) - self.settings.allowance_sigma
         if self.cusum < LEAST_SUM and not series.waiting_steps:

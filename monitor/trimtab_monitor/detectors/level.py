@@ -32,6 +32,9 @@ YOUNG_SAMPLES: Final = 30
 SLOW_SAMPLES: Final = 16
 """A slow level is taken anew, with its noise, after so many samples."""
 
+SPARE_SAMPLES: Final = 64
+"""So many more than are needed are remembered, and forgotten together: that costs less than one by one."""
+
 LOG_TAIL_SHARE: Final = log(100 / TAIL_PERCENT)
 
 
@@ -100,31 +103,33 @@ class RobustLevel:
 
     def absorb(self, step: int, value: float, residual: float) -> None:
         """Make the sample part of what is usual."""
+        values = self.values
         self.steps.append(step)
-        self.values.append(value)
+        values.append(value)
         self.residuals.append(residual)
         self.unmeasured += 1
+        count = len(values)
         if not self.slow:
-            self._keep_sorted(value, residual)
+            self._keep_sorted(count, value, residual)
             if self.unmeasured >= REFRESH_SAMPLES:
                 self._measure_noise()
-        elif self.unmeasured >= SLOW_SAMPLES or len(self.values) <= YOUNG_SAMPLES:
-            self._forget_older()
+        elif self.unmeasured >= SLOW_SAMPLES or count <= YOUNG_SAMPLES:
             self._resort()
+        if count > self.memory + SPARE_SAMPLES:
+            del self.steps[: -self.memory], values[: -self.memory], self.residuals[: -self.memory]
 
-    def _keep_sorted(self, value: float, residual: float) -> None:
-        recent, values = self.recent_sorted, self.values
+    def _keep_sorted(self, count: int, value: float, residual: float) -> None:
+        recent, ordered, window = self.recent_sorted, self.residuals_sorted, self.window
         insort(recent, value)
-        insort(self.residuals_sorted, residual)
-        if len(values) > self.window:
-            del recent[bisect_left(recent, values[-self.window - 1])]
-            if len(values) > self.memory:
-                del self.residuals_sorted[bisect_left(self.residuals_sorted, self.residuals[0])]
-                self._forget_older()
-        self.expected = middle(recent)
-
-    def _forget_older(self) -> None:
-        del self.steps[: -self.memory], self.values[: -self.memory], self.residuals[: -self.memory]
+        insort(ordered, residual)
+        if count > window:
+            del recent[bisect_left(recent, self.values[-window - 1])]
+            if count > self.memory:
+                del ordered[bisect_left(ordered, self.residuals[-self.memory - 1])]
+            half = window // 2
+            self.expected = 0.5 * (recent[half] + recent[window - 1 - half])
+        else:
+            self.expected = middle(recent)
 
     def _measure_noise(self) -> None:
         """Learn scale and upper tail; a level that lags behind a falling series must not lower the limit."""
@@ -176,11 +181,11 @@ class RobustLevel:
 
     def _resort(self) -> None:
         """Take level and noise anew from all that is remembered."""
-        recent, residuals = sorted(self.values[-self.window :]), sorted(self.residuals)
+        recent = sorted(self.values[-self.window :])
         if not recent:
             return
         self.expected = middle(recent)
-        self.recent_sorted, self.residuals_sorted = recent, residuals
+        self.recent_sorted, self.residuals_sorted = recent, sorted(self.residuals[-self.memory :])
         self._measure_noise()
 
 

@@ -29,9 +29,9 @@ class Series:
     noise, or as the new normal. So whatever starts an incident does not move the level it is judged by.
 
     >>> series = Series(RobustLevel(floor=NOISE_FLOOR))
-    >>> series.unit(1.0), series.unit(0.0), series.linear
-    (0.0, None, False)
-    >>> series.unit(-3.0), series.unit(1.0), series.linear
+    >>> series.unit(1, 1.0), series.unit(2, 0.0), series.unit(3, 1.0), series.unit(3, 2.0), series.linear
+    (0.0, None, 0.0, None, False)
+    >>> series.unit(4, -3.0), series.unit(5, 1.0), series.linear
     (-3.0, 1.0, True)
     """
 
@@ -67,8 +67,15 @@ class Series:
         values = [self.value_of(unit) for unit in sorted(set(self.level.values[-RESOLVED_SAMPLES:]))]
         return min((after - before for before, after in pairwise(values)), default=0.0)
 
-    def unit(self, value: float) -> float | None:
-        """Return the value in the level's unit; None for a zero, which tells nothing of a positive series."""
+    def unit(self, step: int, value: float) -> float | None:
+        """Return the value in the level's unit; None for one that tells nothing.
+
+        That is a zero in a positive series, and any but the first value of a step: what is logged twice lasts
+        no longer for that.
+        """
+        if step == self.last_step:
+            return None
+        self.last_step = step
         if self.linear:
             return value
         if value > 0.0:
@@ -77,13 +84,6 @@ class Series:
             return None
         self._go_linear()
         return value
-
-    def is_repeated(self, step: int) -> bool:
-        """Whether the sample before was of this step too: what is logged twice lasts no longer for that."""
-        if step == self.last_step:
-            return True
-        self.last_step = step
-        return False
 
     def _go_linear(self) -> None:
         self.linear = True
