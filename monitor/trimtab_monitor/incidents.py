@@ -7,7 +7,7 @@ not help. Others (a hung or failed run) are opened and resolved by whoever knows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -24,8 +24,8 @@ from trimtab_monitor.types import Finding, Incident, Sample, Severity
 
 ROLLBACKS_KEPT: Final = 32
 
-Active = Callable[[Collection[str]], bool]
-"""Tells whether what detectors of some kinds found is still so, as `DetectorSet.active` does."""
+Active = Callable[[str], bool]
+"""Tells whether what the detector of a kind found is still so, as `DetectorSet.active` does."""
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -80,7 +80,7 @@ class IncidentBook:
         incident = self._of_story(KINDS[finding.kind].story)
         lasting: list[str] = []
         if incident is not None and begins_anew(incident, finding, self.settings.resolve_samples):
-            lasting = [kind for kind in incident.watched if active((kind,))]
+            lasting = [kind for kind in incident.watched if active(kind)]
             self._end_for_another(incident, sample.time)
             _note(changed, incident)
             incident = None
@@ -231,7 +231,7 @@ def _lasts(incident: Incident, active: Active) -> bool:
     """Whether anything that is watched is still so; counts for how long each was not."""
     lasts = False
     for kind in incident.watched:
-        still = active((kind,))
+        still = active(kind)
         incident.calm[kind] = 0 if still else incident.calm.get(kind, 0) + 1
         lasts = lasts or still
     return lasts

@@ -14,7 +14,7 @@ Severity = Literal["info", "warning", "critical"]
 SEVERITY_RANK: Mapping[str, int] = {"info": 0, "warning": 1, "critical": 2}
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """One step of one rank: what was measured there, non-finite values included.
 
     `values` holds measured values only: a metric that was not measured at this step is absent. `time` is Unix

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import isfinite, log
 
@@ -154,7 +153,9 @@ class DetectorSet:
         """Ask the detectors of the metrics that the sample has, and no others."""
         values = sample.values
         if wire.LOSS in values:
-            _keep(found, self.loss_spike.update(sample))
+            spike = self.loss_spike.update(sample)
+            if spike is not None:
+                found.append(spike)
             self._lasting(sample, found)
             _keep(found, self.plateau.update(sample))
         if wire.EVAL_LOSS in values or self.overfitting.evaluations:
@@ -182,16 +183,17 @@ class DetectorSet:
         if rate is not None:
             lasting.rate.note(rate)
         rise = lasting.update(sample.step, loss) if isfinite(loss) else None
-        if rise is None and not (self.divergence.active or self.level_shift.active):
+        if rise is None and (lasting.told or not (self.divergence.active or self.level_shift.active)):
             return
         known = len(found)
         _keep(found, self.divergence.update(sample, rise, lasting.settings))
         _keep(found, self.level_shift.update(sample, rise, lasting.settings))
         lasting.told = lasting.told or len(found) > known
 
-    def active(self, kinds: Collection[str]) -> bool:
-        """Whether what any detector of these kinds last told is still so. Each is an attribute named so."""
-        return any(getattr(self, kind).active for kind in kinds)
+    def active(self, kind: str) -> bool:
+        """Whether what the detector of this kind last told is still so: it is the attribute named so."""
+        still: bool = getattr(self, kind).active
+        return still
 
     def rewind(self, step: int) -> None:
         """The run was rolled back to `step`, or started again there: forget what came after it."""

@@ -125,11 +125,11 @@ class LastingRise:
     cusum: float = 0.0
     lately: float = 0.0
     rho: float = -1.0
-    significant: bool = False
+    highest: float = 0.0
     told: bool = False
 
     def update(self, step: int, value: float) -> Rise | None:
-        """Take the next finite value; return what the rise looks like while there is a significant one."""
+        """Take the next finite value; return the rise when it is significant, and higher than ever."""
         series = self.series
         unit = series.unit(step, value)
         if unit is None:
@@ -155,23 +155,22 @@ class LastingRise:
             series.level.absorb(step, unit, residual)
             return None
         series.wait(step, unit, residual)
-        if self.cusum < self.settings.cusum_sigma and not self.significant:
-            rise = None
-        else:
-            rise = self._look_closely()
+        rise = self._look_closely() if self.cusum > self.highest else None
         if series.waiting >= self.settings.accept_samples:
             series.accept_waiting()
             self._start_anew()
         return rise
 
     def _look_closely(self) -> Rise | None:
+        """Fit the shapes, where the sum is higher than it ever was: only then is there anything new."""
         if self.cusum < self.settings.cusum_sigma or self.series.waiting < FEWEST_SAMPLES:
-            return self._shaped() if self.significant else None
+            return None
+        self.highest = self.cusum
         if self.rho < 0.0:
             self.rho = autocorrelation(self.series.level.residuals[-NOISE_SAMPLES:])
         lasting = sqrt((1.0 + self.rho) / (1.0 - self.rho))
-        self.significant = self.significant or self.cusum >= self.settings.cusum_sigma * lasting
-        return self._shaped() if self.significant and not self._is_too_noisy else None
+        significant = self.cusum >= self.settings.cusum_sigma * lasting
+        return self._shaped() if significant and not self._is_too_noisy else None
 
     @property
     def _is_too_noisy(self) -> bool:
@@ -208,9 +207,9 @@ class LastingRise:
         self._start_anew()
 
     def _start_anew(self) -> None:
-        self.cusum = self.lately = 0.0
+        self.cusum = self.highest = self.lately = 0.0
         self.rho = -1.0
-        self.significant = self.told = False
+        self.told = False
 
     def rewind(self, step: int) -> None:
         """The run goes on from `step`: what came after it did not happen."""

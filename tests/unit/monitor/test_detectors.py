@@ -250,7 +250,7 @@ def test_a_spike_is_not_learned_from() -> None:
     level = detectors.loss_spike.excursion.series.expected
     for step in range(200, 220):
         detectors.update(Sample(step, 0.0, {"loss": 4.0}))
-    assert detectors.active(["loss_spike"])
+    assert detectors.active("loss_spike")
     assert detectors.loss_spike.excursion.series.expected == level
 
 
@@ -258,17 +258,17 @@ def test_a_level_that_stays_is_accepted() -> None:
     detectors = DetectorSet()
     found = findings(flat(1, 200) + flat(2, 400, level=3.0), detectors=detectors)
     assert max(finding.step for finding in found) < 240
-    assert not detectors.active(["loss_spike", "divergence"])
+    assert not any(map(detectors.active, ["loss_spike", "divergence", "level_shift"]))
     assert told(findings(flat(3, 100, level=3.0), detectors=detectors)) == []
 
 
 def test_a_drift_is_over_soon_after_the_loss_came_back() -> None:
     detectors = DetectorSet()
     findings([*flat(1, 200), *(2.0 + 0.01 * i for i in range(60))], detectors=detectors)
-    assert detectors.active(["divergence"])
+    assert detectors.active("divergence")
     for step, loss in enumerate(flat(4, 12), start=260):
         detectors.update(Sample(step, 0.0, {"loss": loss}))
-    assert not detectors.active(["divergence"])
+    assert not detectors.active("divergence")
 
 
 def test_only_rank_zero_makes_statistics() -> None:

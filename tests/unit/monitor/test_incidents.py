@@ -266,7 +266,7 @@ def see(
     book: IncidentBook, step: int, *findings: Finding, active: Collection[str] = (), **values: float
 ) -> list[Incident]:
     sample = Sample(step, float(step), values or {"loss": 2.0, "grad_norm": 0.3})
-    return book.observe(sample, findings, lambda kinds: not set(kinds).isdisjoint(active))
+    return book.observe(sample, findings, lambda kind: kind in active)
 
 
 def about(kind: str, metric: str, step: int, severity: Severity = "warning", value: float = 5.0) -> Finding:

@@ -234,7 +234,7 @@ def test_the_set_tells_of_it() -> None:
     detectors = DetectorSet()
     kinds = [found.kind for sample in job(8, 400, slow_rank(3, 1.6)) for found in detectors.update(sample)]
     assert kinds.count("straggler") == 1
-    assert detectors.active(["straggler"])
+    assert detectors.active("straggler")
 
 
 STRANGE = st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, 1e-30, 1e30, 1, 10**400 % 7])
