@@ -10,21 +10,11 @@ from detection_bench.matching import match
 from detection_bench.trimtab import replay
 from trimtab_monitor.detectors import DetectorSettings
 
-SEEDS = range(3)
-"""Few, so that the tests stay quick; the benchmark runs twenty."""
+SEEDS = range(10)
+"""Few, so that the tests stay quick; the benchmark runs more."""
 
 
-NOT_YET = {"drift", "outlier_x1_3", "rate_restart", "epoch_jumps", "benign_shift", "repeated_steps"}
-"""Cases that are not met at every seed."""
-
-HELD_TO = [
-    pytest.param(case, marks=[pytest.mark.xfail(strict=False)] if case.name in NOT_YET else [], id=case.name)
-    for case in CASES
-    if case.held_to
-]
-
-
-@pytest.mark.parametrize("case", HELD_TO)
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES if case.held_share])
 def test_a_case_is_met(case: Case) -> None:
     missed = []
     for seed in SEEDS:
@@ -34,4 +24,5 @@ def test_a_case_is_met(case: Case) -> None:
             told = [found.told_delay for found in outcome.found]
             missed.append(f"seed {seed}: told after {told}, false alarms {outcome.false_alarms}")
 
-    assert not missed, f"{case.sentence} Expected within {case.max_delay}: {missed}"
+    met = 1.0 - len(missed) / len(SEEDS)
+    assert met >= case.held_share, f"{case.sentence} Expected within {case.max_delay}: {missed}"

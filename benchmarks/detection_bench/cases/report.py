@@ -21,10 +21,10 @@ def own_table(results: Sequence[CaseResult]) -> Table:
     for result in results:
         case = result.case
         expected = "quiet" if case.max_delay is None else f"within {case.max_delay}"
-        short = result.met < result.seeds and case.held_to
+        short = result.met < case.held_share * result.seeds
         table.add_row(
             case.name,
-            expected if case.held_to else f"({expected})",
+            expected if case.held_share else f"({expected})",
             f"{result.met}/{result.seeds}",
             str(len(result.delays)) if case.max_delay is not None else "",
             cell(delay_figures(result.delays)[0]) if result.delays else "",

@@ -187,7 +187,8 @@ class DetectorSet:
             return
         known = len(found)
         _keep(found, self.divergence.update(sample, rise, lasting.settings))
-        _keep(found, self.level_shift.update(sample, rise, lasting.settings))
+        if rise is None or not self.divergence.active:
+            _keep(found, self.level_shift.update(sample, rise, lasting.settings))
         lasting.told = lasting.told or len(found) > known
 
     def active(self, kind: str) -> bool:

@@ -8,7 +8,8 @@ and is never learned from, unless it stays for so long that it is the new normal
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, log
+from decimal import Decimal
+from math import log
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
@@ -130,7 +131,8 @@ class Excursion:
         self._wait(step, unit, residual)
         self.surprise_sum += min(surprise, self._limit)
         rise = series.rise(residual)
-        self._raise_to(self._grade(rise, surprise))
+        if value - series.expected >= RESOLUTIONS * last_digit(value):
+            self._raise_to(self._grade(rise, surprise))
         if series.waiting >= self.settings.accept_samples:
             self._accept()
         return self._reading(series.expected, rise, residual / level.scale)
@@ -187,7 +189,7 @@ class Excursion:
 
     def _grade(self, rise: float, surprise: float) -> Grade:
         settings = self.settings
-        if rise < log(1.0 + settings.min_rise) or self._is_rounding(rise):
+        if rise < log(1.0 + settings.min_rise):
             return "none"
         if self._is_huge(rise, surprise):
             return "huge"
@@ -206,13 +208,6 @@ class Excursion:
             between >= steps and surprise >= least and rise >= log(1.0 + share * settings.critical_rise)
             for steps, least, share in SPARSE
         )
-
-    def _is_rounding(self, rise: float) -> bool:
-        """Whether a log with few digits could show such a rise where there is hardly any."""
-        if self.series.linear:
-            return False
-        expected = self.series.expected
-        return expected * (exp(min(rise, 1.0)) - 1.0) < RESOLUTIONS * self.series.resolution
 
     @property
     def _limit(self) -> float:
@@ -266,3 +261,13 @@ class Excursion:
         """The run goes on from `step`: what came after it did not happen."""
         self._start_anew()
         self.series.rewind(step)
+
+
+def last_digit(value: float) -> float:
+    """What one step of the last digit of a number is, as it was logged; at most 1.
+
+    >>> last_digit(0.0002), last_digit(2.5), last_digit(3e30)
+    (0.0001, 0.1, 1.0)
+    """
+    exponent = Decimal(repr(value)).as_tuple().exponent
+    return 10.0 ** min(int(exponent), 0)

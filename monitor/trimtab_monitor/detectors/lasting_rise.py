@@ -29,7 +29,7 @@ LEAST_SUM: Final = 2.0
 FEWEST_SAMPLES: Final = 14
 """A rise is lasting after so many samples."""
 
-NOISE_SAMPLES: Final = 128
+NOISE_SAMPLES: Final = 256
 """From so many samples before the onset it is learned how correlated the noise is."""
 
 BEFORE_SAMPLES: Final = 16
@@ -53,7 +53,8 @@ class LastingRiseSettings:
     """When a rise of the loss counts as lasting. Sigma is the standard deviation of its usual noise."""
 
     false_alarms_per_million: Annotated[
-        float, Field(gt=0, le=1000, description="Rises told per million samples of clean, correlated noise.")
+        float,
+        Field(gt=0, le=1000, description="Rises told per million clean samples, if the noise were known."),
     ] = 0.01
     allowance_sigma: Annotated[
         float, Field(gt=0, description="A rise up to so many sigma does not count at all.")

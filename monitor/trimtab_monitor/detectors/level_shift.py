@@ -88,7 +88,8 @@ class LevelShift:
         settings, step = self.settings, rise.step
         least = max(log(1.0 + settings.min_rise), rise.least_rise)
         high = step.height_sigma >= settings.min_rise_sigma and step.rise >= least
-        return high and step.samples >= SETTLED_SAMPLES and step.gain >= lasting.least_gain
+        settled = step.samples >= SETTLED_SAMPLES and step.gain >= rise.ramp.gain
+        return high and settled and step.gain >= lasting.least_gain
 
     def rewind(self, step: int) -> None:
         """The run goes on from `step`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import exp, log
 from typing import Final
 
@@ -13,9 +12,6 @@ WARM_UP_SAMPLES: Final = 30
 
 NOISE_FLOOR: Final = 0.002
 """The least noise that is believed, as a fraction of the value."""
-
-RESOLVED_SAMPLES: Final = 32
-"""From so many samples it is seen to how many digits a log was rounded."""
 
 LINEAR_UNIT: Final = 10.0
 """Where a series is not positive, a rise is measured against its value or so many sigma, if that is more."""
@@ -60,12 +56,6 @@ class Series:
     def value_of(self, unit: float) -> float:
         """The metric's own value for one in the level's unit."""
         return unit if self.linear else exp(unit)
-
-    @property
-    def resolution(self) -> float:
-        """The least difference between two of the last values, in the metric's own unit: rounding shows."""
-        values = [self.value_of(unit) for unit in sorted(set(self.level.values[-RESOLVED_SAMPLES:]))]
-        return min((after - before for before, after in pairwise(values)), default=0.0)
 
     def unit(self, step: int, value: float) -> float | None:
         """Return the value in the level's unit; None for one that tells nothing.
