@@ -56,7 +56,6 @@ def test_findings_do_not_depend_on_how_often_the_state_is_stored(every: int) -> 
         "loss_spike",
         "grad_explosion",
         "divergence",
-        "level_shift",
     }
     assert repr(found) == repr(expected)
     assert reloaded(cut) == whole
