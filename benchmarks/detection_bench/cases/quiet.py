@@ -62,7 +62,7 @@ def rate_warm_up(random: Generator) -> Curve:
 
 
 def rate_restart(random: Generator) -> Curve:
-    """A warm restart: the rate climbs tenfold in 100 steps, the loss by 3 %, its noise by a third."""
+    """A warm restart: the rate climbs back tenfold in 100 steps, the loss by 3 %, its noise by a third."""
     made = healthy(random)
     since = np.arange(ROWS - ONSET)
     swell = np.minimum(1.0, since / 100.0) * np.exp(-np.maximum(0, since - 100) / 300.0)
@@ -70,7 +70,9 @@ def rate_restart(random: Generator) -> Curve:
     made.noise[ONSET:] *= 1.0 + 0.33 * swell
     made.grad_norm[ONSET:] *= 1.0 + 0.3 * swell
     return _with_rate(
-        made, "rate_restart", np.concatenate([np.full(ONSET, 3e-5), 3e-5 * (1.0 + 9.0 * swell)])
+        made,
+        "rate_restart",
+        np.concatenate([np.geomspace(3e-4, 3e-5, ONSET), 3e-5 * (1.0 + 9.0 * swell)]),
     )
 
 

@@ -16,6 +16,9 @@ from detection_bench.validation.grid import Point, settings_at
 MOST_FALSE_PER_1000: Final = 0.1
 """Settings that alarm falsely more often are not chosen while others do not."""
 
+AS_GOOD: Final = 0.02
+"""Two values of F1 that differ by less say nothing, with so few events: then the calmer settings are better."""
+
 ByPoint = Sequence[Sequence[Outcome]]
 """The outcome of each point on each curve, in the order of the points and of the curves."""
 
@@ -37,9 +40,12 @@ def outcomes_at(point: Point, curves: Sequence[Curve]) -> list[Outcome]:
 
 
 def best(scores: Sequence[Score]) -> int:
-    """The point with the highest F1 among those that are silent enough; of equals the first."""
+    """The calmest of the points whose F1 is as good as the highest, among those that are silent enough."""
     silent = [at for at, each in enumerate(scores) if each.false_alarms_per_1000 <= MOST_FALSE_PER_1000]
-    return max(silent or range(len(scores)), key=lambda at: scores[at].f1)
+    among = silent or list(range(len(scores)))
+    highest = max(scores[at].f1 for at in among)
+    good = [at for at in among if scores[at].f1 >= highest - AS_GOOD]
+    return max(good, key=lambda at: (scores[at].precision, scores[at].f1))
 
 
 def cross_validate(curves: Sequence[Curve], by_point: ByPoint, fold_of: FoldOf) -> list[Fold]:

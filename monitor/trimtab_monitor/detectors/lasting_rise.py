@@ -73,8 +73,8 @@ class LastingRiseSettings:
         float,
         Field(
             gt=0,
-            description="While the learning rate climbs, or did lately, a smaller rise of the loss is its "
-            "doing, and is not told, as a fraction of the usual loss.",
+            description="While the learning rate warms up, or climbs back to where it was, a smaller rise of "
+            "the loss is its doing, and is not told, as a fraction of the usual loss.",
         ),
     ] = 0.15
     accept_samples: Annotated[
@@ -190,7 +190,7 @@ class LastingRise:
             expected=series.expected,
             step=self._lift(step, median(residuals[-step.samples :])),
             ramp=self._lift(ramp, median(half) / MIDDLE_OF_LATER_HALF),
-            least_rise=log(1.0 + self.settings.climbing_rise) if self.rate.climbed else 0.0,
+            least_rise=log(1.0 + self.settings.climbing_rise) if self.rate.climbs else 0.0,
         )
 
     def _lift(self, shape: Shape, height: float) -> Lift:

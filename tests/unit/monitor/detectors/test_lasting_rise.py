@@ -56,9 +56,15 @@ def test_a_small_shift_is_benign() -> None:
 
 def test_a_rise_under_a_climbing_rate_is_its_doing() -> None:
     losses = noisy(FLAT + [2.0 + 0.003 * min(step, 60) for step in range(200)])
-    climbing = [1e-4] * 300 + [1e-4 * (1.0 + min(step, 60) / 6) for step in range(200)]
+    decay = [1.1e-3 * 0.992**step for step in range(300)]
+    restart = [1e-4 * (1.0 + min(step, 60) / 6) for step in range(200)]
     assert [finding.kind for finding in told(losses)][:1] == ["divergence"]
-    assert told(losses, climbing) == []
+    assert told(losses, decay + restart) == []
+
+
+def test_a_rate_beyond_what_the_run_has_known_is_no_excuse() -> None:
+    losses = noisy(FLAT + [2.0 + 0.003 * min(step, 60) for step in range(200)])
+    assert told(losses, [1e-4] * 300 + [1e-4 * 1.03**step for step in range(200)])
 
 
 def test_a_large_rise_is_told_whatever_the_rate_does() -> None:
