@@ -17,7 +17,7 @@ MOST_FALSE_PER_1000: Final = 0.1
 """Settings that alarm falsely more often are not chosen while others do not."""
 
 AS_GOOD: Final = 0.02
-"""Two values of F1 that differ by less say nothing, with so few events: then the calmer settings are better."""
+"""Two values of F1 that differ by less say nothing, with so few events: the calmer settings are better."""
 
 ByPoint = Sequence[Sequence[Outcome]]
 """The outcome of each point on each curve, in the order of the points and of the curves."""

@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 from trimtab_monitor.detectors import young
 from trimtab_monitor.detectors.level import RobustLevel
 from trimtab_monitor.detectors.series import NOISE_FLOOR, WARM_UP_SAMPLES, Series
+from trimtab_monitor.detectors.shapes import LARGEST_RHO, autocorrelation
 from trimtab_monitor.types import SEVERITY_RANK, Finding, Sample, Severity
 
 SUSPECT: Final = log(1000)
@@ -37,6 +38,12 @@ AGAIN_SAMPLES: Final = 4
 AGAIN_SHARE: Final = 0.5
 AGAIN_SIGMA: Final = 12.0
 """An excursion of so many samples, down to this share of its peak, that rises by so much, is another."""
+
+SMOOTH_SAMPLES: Final = 128
+LEAST_SMOOTH: Final = 0.4
+SMOOTH_RISES: Final = 1.5
+"""Noise with a larger autocorrelation than this, over so many samples, is that of a smoothed log. The least
+rise that is told grows with it, by up to so many times itself."""
 
 RESOLUTIONS: Final = 2.0
 """A rise of fewer steps of the last digit than this is told by no one: the log was rounded."""
@@ -65,7 +72,7 @@ class ExcursionSettings:
     sustained_surprise: Annotated[
         float,
         Field(gt=0, description="Summed surprise of consecutive samples from which a rise is sustained."),
-    ] = 30.0
+    ] = 24.0
     huge_rise: Annotated[
         float,
         Field(gt=0, description="With this rise, as a fraction, sustained_surprise in one sample is enough."),
@@ -95,7 +102,10 @@ class Reading:
 
 @dataclass(slots=True)
 class Excursion:
-    """A series, how surprising the samples that wait are in sum, and the worst that was said of them."""
+    """A series, how surprising the samples that wait are in sum, and the worst that was said of them.
+
+    `rho` is the autocorrelation of the noise before the onset, once it is needed; -1 until then.
+    """
 
     settings: ExcursionSettings = field(default_factory=ExcursionSettings)
     series: Series = field(default_factory=lambda: Series(RobustLevel(floor=NOISE_FLOOR)))
@@ -103,6 +113,7 @@ class Excursion:
     grade: Grade = "none"
     told: int = -1
     again: bool = False
+    rho: float = -1.0
 
     @property
     def active(self) -> bool:
@@ -189,15 +200,22 @@ class Excursion:
 
     def _grade(self, rise: float, surprise: float) -> Grade:
         settings = self.settings
-        if rise < log(1.0 + settings.min_rise):
+        if rise < log(1.0 + settings.min_rise) or rise < (least := self._least_rise()):
             return "none"
         if self._is_huge(rise, surprise):
             return "huge"
         if self.series.waiting > 1 and self.surprise_sum >= settings.sustained_surprise:
             mean = self.series.rise(sum(self.series.waiting_residuals) / self.series.waiting)
-            if mean >= log(1.0 + settings.min_rise):
+            if mean >= least:
                 return "sustained"
         return "mark" if surprise >= self._limit else "none"
+
+    def _least_rise(self) -> float:
+        """What a rise must be, as ln of a ratio: a running mean wanders more than its noise tells."""
+        if self.rho < 0.0:
+            self.rho = autocorrelation(self.series.level.residuals[-SMOOTH_SAMPLES:])
+        smooth = max(0.0, self.rho - LEAST_SMOOTH) / (LARGEST_RHO - LEAST_SMOOTH)
+        return log(1.0 + self.settings.min_rise) * (1.0 + SMOOTH_RISES * smooth)
 
     def _is_huge(self, rise: float, surprise: float) -> bool:
         settings = self.settings
@@ -231,6 +249,7 @@ class Excursion:
         self.grade = "none"
         self.told = -1
         self.again = False
+        self.rho = -1.0
 
     def lasts(self, reading: Reading) -> bool:
         """Whether the rise is large and has lasted: the common part of what is critical."""

@@ -157,8 +157,7 @@ def test_one_outlier_that_comes_back_is_a_mark() -> None:
 def test_a_rise_that_lasts_gets_more_severe_and_is_dated_back() -> None:
     losses = [*flat(8, 150), 2.3, 2.35, 2.4, 2.6, 2.6]
     assert told(findings(losses)) == [
-        ("loss_spike", "info", 151, 150),
-        ("loss_spike", "warning", 152, 150),
+        ("loss_spike", "warning", 151, 150),
         ("loss_spike", "critical", 153, 150),
     ]
 

@@ -108,7 +108,7 @@ def test_after_a_rollback_to_its_first_steps_a_run_is_still_judged_by_its_own_no
         for step, value in ((49, 4.1), (50, 4.3), (51, 3.8))
         for finding in detectors.update(Sample(step, 0.0, {"loss": value}, attempt=1))
     ]
-    assert [finding.severity for finding in found] == ["info", "critical"]
+    assert [finding.severity for finding in found] == ["info", "warning", "critical"]
 
 
 def test_a_rewind_further_back_than_it_remembers_keeps_it_warm() -> None:
