@@ -35,6 +35,14 @@ SLOW_SAMPLES: Final = 16
 SPARE_SAMPLES: Final = 64
 """So many more than are needed are remembered, and forgotten together: that costs less than one by one."""
 
+PAST_EVERY: Final = 16
+MOST_PAST: Final = 96
+"""The level is kept every so many samples at first; when there are too many, every second is dropped."""
+
+RELATIVE_FLOOR: Final = 0.002
+LEAST_FLOOR: Final = 1e-300
+"""The least noise that is believed of a series that is not positive, as a fraction of its largest lately."""
+
 LOG_TAIL_SHARE: Final = log(100 / TAIL_PERCENT)
 
 
@@ -49,7 +57,8 @@ class RobustLevel:
 
     Every attribute is state. `steps`, `values` and `residuals` run in parallel, oldest first. `expected` is
     the level, `lag` how far below it a falling series usually is: 0 or negative. A level that is `slow` is
-    taken anew only every few samples, which costs less.
+    taken anew only every few samples, which costs less. `past_levels` are the levels at `past_steps`, ever
+    further apart: to go back to, further than the samples are remembered.
 
     >>> level = RobustLevel()
     >>> for step in range(64):
@@ -67,6 +76,11 @@ class RobustLevel:
     values: list[float] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
     slow: bool = False
+    linear: bool = False
+    absorbed: int = 0
+    past_steps: list[int] = field(default_factory=list)
+    past_levels: list[float] = field(default_factory=list)
+    past_every: int = PAST_EVERY
     recent_sorted: list[float] = field(default_factory=list)
     residuals_sorted: list[float] = field(default_factory=list)
     expected: float = 0.0
@@ -108,6 +122,9 @@ class RobustLevel:
         values.append(value)
         self.residuals.append(residual)
         self.unmeasured += 1
+        self.absorbed += 1
+        if self.absorbed % self.past_every == 0:
+            self._keep_past(step)
         count = len(values)
         if not self.slow:
             self._keep_sorted(count, value, residual)
@@ -117,6 +134,13 @@ class RobustLevel:
             self._resort()
         if count > self.memory + SPARE_SAMPLES:
             del self.steps[: -self.memory], values[: -self.memory], self.residuals[: -self.memory]
+
+    def _keep_past(self, step: int) -> None:
+        self.past_steps.append(step)
+        self.past_levels.append(self.expected)
+        if len(self.past_steps) > MOST_PAST:
+            del self.past_steps[::2], self.past_levels[::2]
+            self.past_every *= 2
 
     def _keep_sorted(self, count: int, value: float, residual: float) -> None:
         recent, ordered, window = self.recent_sorted, self.residuals_sorted, self.window
@@ -136,6 +160,8 @@ class RobustLevel:
         ordered = self._residuals_that_tell()
         count = len(ordered)
         self.lag = min(0.0, ordered[count // 2])
+        if self.linear:
+            self.floor = max(LEAST_FLOOR, RELATIVE_FLOOR * max(map(abs, self.recent_sorted)))
         spread = (ordered[3 * count // 4] - ordered[count // 4]) / GAUSS_IQR
         self.scale = max(spread, self.floor)
         in_tail = max(1, count * TAIL_PERCENT // 100)
@@ -148,10 +174,9 @@ class RobustLevel:
 
     def _residuals_that_tell(self) -> list[float]:
         """All that are remembered, sorted; of a young series the later half, past its first steep fall."""
-        count = len(self.residuals)
-        if count >= self.memory:
+        if self.absorbed >= 2 * self.memory:
             return self.residuals_sorted
-        return sorted(self.residuals[-max(YOUNG_SAMPLES, count // 2) :])
+        return sorted(self.residuals[-max(YOUNG_SAMPLES, self.absorbed // 2) :])
 
     def move_to(self, steps: list[int], values: list[float]) -> None:
         """Accept a new level, whose last samples these are, with the noise around their own median."""
@@ -165,16 +190,33 @@ class RobustLevel:
         known = bisect_right(self.steps, step)
         if known == len(self.steps):
             return
-        before = sorted(self.values[max(0, known - self.window) : known] or self.values[: self.window])
+        level = self._level_of(step, known)
+        past = bisect_right(self.past_steps, step)
+        del self.past_steps[past:], self.past_levels[past:]
+        if level is None:
+            del self.steps[:], self.values[:], self.residuals[:]
+            self.recent_sorted, self.residuals_sorted, self.absorbed = [], [], 0
+            return
         forgotten = len(self.steps) - known
         self.steps[known:] = [step] * forgotten
-        self.values[known:] = [before[len(before) // 2]] * forgotten
+        self.values[known:] = [level] * forgotten
         self._resort()
 
-    def transform(self, values: list[float], floor: float) -> None:
-        """Go over to another unit: the same samples, expressed by `values`, and the least noise in it."""
-        self.floor = floor
-        self.values = values
+    def _level_of(self, step: int, known: int) -> float | None:
+        """The level at a step: of the samples just before it, else the higher of the levels around it.
+
+        None if nothing is known of that time: the run begins again.
+        """
+        before = sorted(self.values[max(0, known - self.window) : known])
+        if before:
+            return before[len(before) // 2]
+        past = bisect_right(self.past_steps, step)
+        return max(self.past_levels[past - 1 : past + 1]) if past else None
+
+    def go_linear(self, values: list[float], past_levels: list[float]) -> None:
+        """Go over to the metric's own unit: the same samples and past, expressed in it."""
+        self.linear = True
+        self.values, self.past_levels = values, past_levels
         centre = sorted(values)[len(values) // 2] if values else 0.0
         self.residuals = [value - centre for value in values]
         self._resort()

@@ -13,6 +13,9 @@ WARM_UP_SAMPLES: Final = 30
 NOISE_FLOOR: Final = 0.002
 """The least noise that is believed, as a fraction of the value."""
 
+NEGATIVES: Final = 3
+"""A series that was positive for long is taken as logarithms until so many values of it were negative."""
+
 LINEAR_UNIT: Final = 10.0
 """Where a series is not positive, a rise is measured against its value or so many sigma, if that is more."""
 
@@ -33,6 +36,7 @@ class Series:
 
     level: RobustLevel
     linear: bool = False
+    negatives: int = 0
     last_step: int | None = None
     waiting_steps: list[int] = field(default_factory=list)
     waiting_values: list[float] = field(default_factory=list)
@@ -60,7 +64,7 @@ class Series:
     def unit(self, step: int, value: float) -> float | None:
         """Return the value in the level's unit; None for one that tells nothing.
 
-        That is a zero in a positive series, and any but the first value of a step: what is logged twice lasts
+        That is a zero in a positive series, or its first two negative values, and any but the first value of a step: what is logged twice lasts
         no longer for that.
         """
         if step == self.last_step:
@@ -72,13 +76,16 @@ class Series:
             return log(value)
         if value == 0.0:
             return None
+        self.negatives += 1
+        if self.negatives < NEGATIVES and self.warm:
+            return None
         self._go_linear()
         return value
 
     def _go_linear(self) -> None:
         self.linear = True
-        values = [exp(known) for known in self.level.values]
-        self.level.transform(values, NOISE_FLOOR * max(values, default=1.0))
+        level = self.level
+        level.go_linear([exp(known) for known in level.values], [exp(known) for known in level.past_levels])
         self.forget_waiting()
 
     def rise(self, residual: float) -> float:
