@@ -98,8 +98,14 @@ class Paces:
 
     def _meet(self, rank: int, unit: float) -> Pace:
         pace = self.ranks[rank] = Pace(unit)
-        self.lead = min(self.ranks)
+        self._lead()
         return pace
+
+    def _lead(self) -> None:
+        """The lowest rank leads; when a round of another began says nothing of its own."""
+        lowest = min(self.ranks)
+        if lowest != self.lead:
+            self.lead, self.began = lowest, -inf
 
     def _turn(self, rank: int, pace: Pace, step: int, time: float) -> dict[int, float]:
         """A rank goes over to another round."""
@@ -133,7 +139,7 @@ class Paces:
         self.judged = self.closing
         for rank in [rank for rank, pace in self.ranks.items() if self._is_gone(pace)]:
             del self.ranks[rank]
-        self.lead = min(self.ranks)
+        self._lead()
         return {
             rank: pace.level
             for rank, pace in self.ranks.items()
@@ -146,7 +152,7 @@ class Paces:
     def _resize(self, pace: Pace, time: float) -> bool:
         """Fit the rounds to how fast samples come, by the clock of the lowest rank; True: they begin anew."""
         lasted, self.began = time - self.began, time if pace.round >= 0 else -inf
-        if not 0.0 < lasted < inf:
+        if not 0.0 < lasted < inf or pace.samples == 0:
             return False
         short = max(FEWEST_SAMPLES / pace.samples, SHORTEST_ROUND_S / lasted)
         if short > 1.0 and self.round_steps < LARGEST_ROUND:

@@ -258,3 +258,20 @@ def test_steps_that_jump_and_come_back_do_not_deafen_it() -> None:
         detector.update(Sample(2**62, 1.8e9, {OWN_SECONDS: 1.0}, rank=rank))
     found = findings(job(4, 400, slow_rank(1, 1.6, start=0), first_step=201), detector)
     assert [f.evidence["rank"] for f in found] == [1]
+
+
+def test_a_rank_that_comes_to_lead_begins_its_own_round() -> None:
+    paces = Paces()
+    for rank, step, time in ((1, 8, 1.0), (1, 16, 11.0), (0, 16, 12.0)):
+        assert paces.add(rank, step, time, 1.0) == {}
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("batch", [8, 10, 17, 32])
+def test_it_does_not_matter_which_rank_sends_its_batch_first(batch: int, seconds: float) -> None:
+    detectors = DetectorSet()
+    for begin in range(0, 20 * batch, batch):
+        for rank in range(4):
+            for step in range(begin, begin + batch):
+                values = {"loss": 2.0, "step_seconds": seconds}
+                assert detectors.update(Sample(step, 1.7e9 + step * seconds, values, rank=rank)) == []
