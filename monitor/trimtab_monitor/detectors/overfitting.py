@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isfinite, sqrt
 from statistics import median
+from sys import float_info
 from typing import Annotated, ClassVar, Final
 
 from pydantic import ConfigDict, Field
@@ -26,6 +27,9 @@ BEND_SIGMA: Final = 1.4826 / sqrt(1.5)
 
 NOISE_SIGMA: Final = 4.0
 """A rise within so many standard deviations of the evaluation's noise is none."""
+
+LARGEST_SCORE: Final = 1e6
+"""Evaluations without any noise would make a rise infinitely many times as much."""
 
 FALL_ERRORS: Final = 2.0
 """The training loss has fallen if it did so by so many standard errors of the two means."""
@@ -141,7 +145,7 @@ class Overfitting:
             return None
         limit = max(self.settings.min_rise * abs(self.best), NOISE_SIGMA * noise)
         rise = evaluation - self.level
-        if rise < (0.5 * limit if self.active else limit):
+        if rise <= 0.0 or rise < (0.5 * limit if self.active else limit):
             self._start_anew()
             return None
         self.above += 1
@@ -159,7 +163,7 @@ class Overfitting:
             onset_step=self.onset_step,
             value=evaluation,
             expected=self.best,
-            score=rise / max(noise, 0.25 * limit),
+            score=rise / max(noise, 0.25 * limit, rise / LARGEST_SCORE, float_info.min),
             evidence={
                 "best": self.best,
                 "best_step": self.best_step,

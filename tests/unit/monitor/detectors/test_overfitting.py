@@ -6,10 +6,11 @@ import math
 import random
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab_monitor.detectors.overfitting import EVALUATIONS_KEPT, Overfitting
+from trimtab_monitor.detectors.overfitting import EVALUATIONS_KEPT, Overfitting, OverfittingSettings
 from trimtab_monitor.types import Finding, Sample
 
 Curve = Callable[[float], float]
@@ -119,3 +120,25 @@ def test_any_input_is_survived(rows: list[tuple[int, float, float]]) -> None:
     for step, loss, evaluation in rows:
         detector.update(Sample(step, 0.0, {"loss": loss, "eval_loss": evaluation}))
     detector.rewind(0)
+
+
+@pytest.mark.parametrize("min_rise", [0.02, 5e-324])
+def test_a_best_of_zero_without_any_noise_is_told_with_a_score(min_rise: float) -> None:
+    detector, found = Overfitting(OverfittingSettings(min_rise=min_rise)), []
+    for step in range(300):
+        values = {"loss": 5.0 - step / 100}
+        if step % 20 == 0:
+            values["eval_loss"] = abs(10.0 - step / 20)
+        found.append(detector.update(Sample(step, 0.0, values)))
+    (told_of,) = [finding for finding in found if finding is not None]
+    assert told_of.evidence["best_step"] == 200
+    assert math.isfinite(told_of.score)
+
+
+def test_evaluations_as_good_as_the_best_are_no_rise() -> None:
+    detector = Overfitting()
+    for step in range(400):
+        values = {"loss": 5.0 - step / 100}
+        if step % 20 == 0:
+            values["eval_loss"] = 0.0 if step % 40 else 5e-324
+        assert detector.update(Sample(step, 0.0, values)) is None
