@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, isfinite, log, sqrt
+from math import exp, log, sqrt
 from statistics import median
 from typing import Annotated, ClassVar, Final
 
@@ -31,6 +31,12 @@ BLOCKS_APART: Final = (1, 4)
 GAUSS_MAD: Final = 1.4826
 """A standard deviation, in medians of absolute Gaussian noise."""
 
+FASTEST_S: Final = 1e-9
+SLOWEST_S: Final = 1e6
+"""No step takes less, or more: eleven days. Such a value was not measured."""
+
+FEWEST_TOKENS: Final = 1e-9
+MOST_TOKENS: Final = 1e18
 RECOVERED_BLOCKS: Final = 4
 EARLIEST_CLOCK: Final = 1e9
 """Sample times below it are row numbers or seconds since the start: no clock, so nothing to measure with."""
@@ -117,14 +123,14 @@ class ThroughputDrop:
         seconds = values.get(wire.STEP_SECONDS)
         if seconds is None:
             seconds = None if self.measured else self._by_the_clock(sample)
-        elif isfinite(seconds):
+        elif FASTEST_S <= seconds <= SLOWEST_S:
             self.measured = True
         tokens = values.get(wire.TOKENS)
-        if tokens is not None and isfinite(tokens) and tokens > 0.0:
+        if tokens is not None and FEWEST_TOKENS <= tokens <= MOST_TOKENS:
             if self.tokens == 0.0:
                 self._forget_all()
             self.tokens = tokens
-        if seconds is None or not isfinite(seconds) or seconds <= 0.0:
+        if seconds is None or not FASTEST_S <= seconds <= SLOWEST_S:
             return None
         return seconds / self.tokens if self.tokens else seconds
 

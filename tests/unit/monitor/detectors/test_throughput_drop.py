@@ -158,3 +158,15 @@ def test_any_input_is_survived(rows: list[tuple[int, float, float]]) -> None:
     detector = ThroughputDrop()
     for step, seconds, tokens in rows:
         detector.update(Sample(step, CLOCK, {"step_seconds": seconds, "tokens": tokens}))
+
+
+@pytest.mark.parametrize("odd", [1e-320, 0.0, -1.0, 1e7, 1e308, math.inf, math.nan])
+def test_seconds_that_no_step_takes_are_passed_over(odd: float) -> None:
+    assert told([*paces(1, 200), *[odd] * 400]) == []
+    (found,) = told([*paces(1, 200), *[odd] * 400, *paces(2, 100, seconds=4.0)])
+    assert found.value == pytest.approx(4.0, rel=0.1)
+
+
+@pytest.mark.parametrize("odd", [1e-320, 1e308])
+def test_tokens_that_no_step_has_are_passed_over(odd: float) -> None:
+    assert told(paces(1, 400), tokens=odd) == []
