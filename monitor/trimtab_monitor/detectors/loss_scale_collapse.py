@@ -110,7 +110,7 @@ class LossScaleCollapse:
 
     def _fell(self, sample: Sample, before: float, steps: int) -> Finding | None:
         """Count it; a scaler halves once a step, so what fell further was set by hand."""
-        if self.halvings == 0.0 or (not self.active and self.samples > self.settings.within_samples):
+        if self.halvings == 0.0 or (not self.active and self.samples >= self.settings.within_samples):
             self._start_anew()
             self.onset_step, self.onset_scale = sample.step, before
         self.held_samples, self.doublings = 0, 0.0
@@ -118,6 +118,7 @@ class LossScaleCollapse:
         severity = self._severity()
         if severity is None or SEVERITY_RANK[severity] <= self.told:
             return None
+        fell = {"halvings": self.halvings, "samples": self.samples + 1}
         self.told = SEVERITY_RANK[severity]
         return Finding(
             kind=self.kind,
@@ -129,7 +130,7 @@ class LossScaleCollapse:
             value=self.scale,
             expected=self.onset_scale,
             score=self.halvings,
-            evidence={"halvings": self.halvings, "samples": self.samples + 1},
+            evidence=fell if self.halvings >= self.settings.halvings else {},
         )
 
     def _severity(self) -> Severity | None:

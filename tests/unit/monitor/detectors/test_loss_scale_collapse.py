@@ -112,3 +112,18 @@ def test_any_input_is_survived(rows: list[tuple[int, float]]) -> None:
     for step, scale in rows:
         found = detector.update(Sample(step, 0.0, {"loss_scale": scale}))
         assert found is None or math.isfinite(found.score)
+
+
+def test_a_collapse_is_never_told_of_more_samples_than_it_may_take() -> None:
+    falls = [65536.0 / 2**fall for fall in range(1, 8)]
+    for every in (24, 25, 26, 33):
+        scales = [65536.0] * 60 + [scale for scale in falls for _ in range(every)]
+        assert all(found.evidence["samples"] <= 100 for found in told(scales))
+        assert (told(scales) == []) == (every > 24)
+
+
+def test_a_scale_set_by_hand_is_told_only_below_one_and_not_as_halvings() -> None:
+    assert told([65536.0] * 300 + [128.0] * 300) == []
+    assert told([2.0] * 300 + [1.0] * 300) == []
+    (found,) = told([1.0] * 300 + [0.5] * 300)
+    assert (found.severity, found.value, found.evidence) == ("warning", 0.5, {})
