@@ -6,7 +6,7 @@ A weight of 1 is a hint, 2 is evidence, 3 outweighs the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final, Literal
@@ -112,7 +112,7 @@ def _one_bad_batch(incident: Incident) -> Reason | None:
     """One step, and back at once: told when it is over."""
     evidence = incident.evidence
     alone = incident.last_bad_step == incident.start_step and evidence.get("held_samples", 1) == 1
-    over = incident.state == "resolved" and not evidence.get("accepted") and "followed_by" not in evidence
+    over = incident.state == "resolved" and not evidence.get("accepted") and _ended_by_itself(evidence)
     told = incident.metric == wire.LOSS and incident.kind != "non_finite" and isfinite(evidence["value"])
     if not (_stability(incident) and over and alone and told) or evidence["rollbacks"]:
         return None
@@ -124,6 +124,8 @@ def _one_bad_batch(incident: Incident) -> Reason | None:
 def _cured_by_other_batches(incident: Incident) -> Reason | None:
     evidence = incident.evidence
     if not evidence["rollbacks"] or incident.state != "resolved" or evidence.get("accepted"):
+        return None
+    if "restarted_step" in evidence:
         return None
     if evidence.get("remedy", {}).get("lr_factor", 1.0) != 1.0:
         return None
@@ -255,6 +257,10 @@ RULES: Final[Sequence[Rule]] = (
 
 def _stability(incident: Incident) -> bool:
     return incident.kind in KINDS and KINDS[incident.kind].story == "stability"
+
+
+def _ended_by_itself(evidence: Mapping[str, Any]) -> bool:
+    return "followed_by" not in evidence and "restarted_step" not in evidence
 
 
 def _found_later(incident: Incident) -> list[dict[str, Any]]:

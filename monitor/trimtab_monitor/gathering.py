@@ -59,7 +59,7 @@ def gather(incident: Incident, sample: Sample, finding: Finding) -> None:
     alarmed = {told["metric"] for told in evidence["findings"] if told["severity"] != "info"}
     incident.severity = joint_severity(incident.kind, incident.severity, finding.severity, alarmed)
     if leads:
-        _lead(incident, finding)
+        _lead(incident, finding, sample.attempt)
     evidence["delay_steps"] = incident.detected_step - incident.start_step
 
 
@@ -108,17 +108,22 @@ def _is_worse(value: float, known: float, baseline: float) -> bool:
     return value < known if known < baseline else value > known
 
 
-def _lead(incident: Incident, finding: Finding) -> None:
-    """The incident is told by its gravest finding."""
+def _lead(incident: Incident, finding: Finding, attempt: int) -> None:
+    """The incident is told by its gravest finding; its steps stay those of the attempt in which it began."""
     evidence = incident.evidence
     same = incident.metric == finding.metric and "peak" in evidence
+    if not same:
+        incident.bad.clear()
+        incident.calm_now.clear()
+        evidence.pop("settled", None)
     if (
         not same
         or not isfinite(finding.value)
         or _is_worse(finding.value, evidence["peak"], finding.expected)
     ):
-        incident.peak_step = finding.step
         evidence["peak"] = finding.value
+        if attempt == incident.attempt:
+            incident.peak_step = finding.step
     incident.kind, incident.metric = finding.kind, finding.metric
     incident.led_by = finding.severity
     evidence.pop("extent", None)
@@ -144,23 +149,41 @@ def higher_peak(incident: Incident, sample: Sample) -> bool:
     return True
 
 
+def note_bad(incident: Incident, sample: Sample) -> None:
+    """Remember the value of the metric while it is bad."""
+    value = sample.values.get(incident.metric)
+    if value is not None:
+        incident.bad.add(value)
+
+
 def note_calm(incident: Incident, sample: Sample) -> None:
-    """Remember how long it was bad, and the best value of the metric since: noise alone must not tell."""
+    """Remember how long it was bad, and the usual value of the metric since: noise alone must not tell."""
     evidence = incident.evidence
     if incident.clean_samples == 0:
         evidence.pop("settled", None)
+        incident.calm_now.clear()
     if incident.bad_samples:
         evidence["held_samples"] = incident.bad_samples
     value = sample.values.get(incident.metric)
     if value is not None:
-        best = max if evidence["peak"] < evidence["baseline"] else min
-        evidence["settled"] = best(value, evidence.get("settled", value))
+        incident.calm_now.add(value)
+        settled = incident.calm_now.middle
+        if settled is not None:
+            evidence["settled"] = settled
 
 
 def stayed_away(incident: Incident) -> bool:
-    """Whether the metric is calm again, but not back where it was."""
+    """Whether the metric is calm again, but not back where it was.
+
+    What it usually was while bad counts, not its peak: of a level that noise lifts now and then, hardly a
+    value comes near the highest.
+    """
     evidence = incident.evidence
-    return "settled" in evidence and is_accepted(evidence["baseline"], evidence["peak"], evidence["settled"])
+    if "settled" not in evidence:
+        return False
+    while_bad = incident.bad.middle if isfinite(evidence["peak"]) else None
+    bad = evidence["peak"] if while_bad is None else while_bad
+    return is_accepted(evidence["baseline"], bad, evidence["settled"])
 
 
 def begins_anew(incident: Incident, finding: Finding, resolve_samples: int) -> bool:

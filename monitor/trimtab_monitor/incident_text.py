@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from trimtab import wire
 from trimtab_monitor.kind_text import named, what
-from trimtab_monitor.onsets import onsets_of
+from trimtab_monitor.onsets import gradient_lead
 from trimtab_monitor.types import Incident
 from trimtab_monitor.wording import number, plural, step_text
 
@@ -15,7 +15,7 @@ UNCHANGED: Final = 1.1
 """A learning rate within this factor is unchanged."""
 
 STILL_UP: Final = 0.5
-"""A metric that keeps more than this share of its highest rise has not come back."""
+"""A metric that keeps more than this share of its usual rise while bad has not come back."""
 
 FAR_ABOVE: Final = 2.0
 """Nor has one so many times its baseline, however high its peak was."""
@@ -40,11 +40,11 @@ def _lead(incident: Incident) -> str:
     """Which of loss and gradient norm moved first, where both did."""
     if incident.metric not in (wire.LOSS, wire.GRAD_NORM):
         return ""
-    onsets = onsets_of(incident)
-    other = wire.GRAD_NORM if incident.metric == wire.LOSS else wire.LOSS
-    if other not in onsets:
+    lead = gradient_lead(incident)
+    if lead is None:
         return ""
-    ahead = onsets.get(incident.metric, incident.detected_step) - onsets[other]
+    other = wire.GRAD_NORM if incident.metric == wire.LOSS else wire.LOSS
+    ahead = lead if other == wire.GRAD_NORM else -lead
     if ahead == 0:
         return f"{named(other)} rose at the same step"
     return f"{named(other)} rose {plural(abs(ahead), 'step')} {'earlier' if ahead > 0 else 'later'}"
@@ -115,21 +115,23 @@ def _end(incident: Incident) -> str:
     if evidence.get("accepted"):
         lasted = f" for {plural(evidence['held_samples'], 'sample')}" if "held_samples" in evidence else ""
         return f"it stayed at {number(evidence['settled'])}{lasted}, which is now taken as normal"
+    if "restarted_step" in evidence:
+        return f"the run was started again at step {step_text(evidence['restarted_step'])}"
     step = evidence.get("resolved_step")
     return "over" if step is None else f"back to normal by step {step_text(step)}"
 
 
-def is_accepted(baseline: float, peak: float, settled: float) -> bool:
+def is_accepted(baseline: float, bad: float, settled: float) -> bool:
     """Whether a metric that is calm again stayed up, rather than came back to where it was before.
 
-    `settled` is its best calm value: the lowest, or the highest where it had fallen.
+    `bad` is what it usually was while it was bad, `settled` what it usually is since it is calm.
 
-    >>> is_accepted(baseline=0.06, peak=5.1, settled=4.8), is_accepted(baseline=0.06, peak=5.1, settled=0.07)
+    >>> is_accepted(baseline=0.06, bad=5.1, settled=4.8), is_accepted(baseline=0.06, bad=5.1, settled=0.07)
     (True, False)
     """
-    if not (isfinite(baseline) and isfinite(peak) and isfinite(settled)):
+    if not (isfinite(baseline) and isfinite(bad) and isfinite(settled)):
         return False
-    if peak < baseline:
-        return baseline - settled > STILL_UP * (baseline - peak)
-    keeps_its_rise = settled - baseline > STILL_UP * (peak - baseline)
+    if bad < baseline:
+        return baseline - settled > STILL_UP * (baseline - bad)
+    keeps_its_rise = settled - baseline > STILL_UP * (bad - baseline)
     return keeps_its_rise or settled > FAR_ABOVE * baseline > 0.0

@@ -16,7 +16,15 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 
 from trimtab_monitor.causes import cause_of
 from trimtab_monitor.detectors.non_finite import WATCHED
-from trimtab_monitor.gathering import begins_anew, gather, higher_peak, note_calm, opened, stayed_away
+from trimtab_monitor.gathering import (
+    begins_anew,
+    gather,
+    higher_peak,
+    note_bad,
+    note_calm,
+    opened,
+    stayed_away,
+)
 from trimtab_monitor.incident_text import describe
 from trimtab_monitor.kinds import KINDS, Story
 from trimtab_monitor.surroundings import Surroundings
@@ -58,10 +66,12 @@ class IncidentBook:
 
     def observe(self, sample: Sample, findings: Sequence[Finding], active: Active) -> list[Incident]:
         """Take a sample and what the detectors found in it; return the incidents that changed."""
-        self.surroundings.note(sample)
+        restarted = self.surroundings.note(sample)
         if not findings and not self.incidents:
             return []
         changed: list[Incident] = []
+        if restarted:
+            self._end_at_restart(sample, changed)
         for finding in findings:
             self._take(sample, finding, active, changed)
         if sample.rank == 0:
@@ -99,6 +109,19 @@ class IncidentBook:
         """A second event begins: what lasts of the first is told with it."""
         incident.evidence |= {"followed_by": self._id(self.ordinal + 1), "accepted": False}
         self._close(incident, incident.last_bad_step, time)
+
+    def _end_at_restart(self, sample: Sample, changed: list[Incident]) -> None:
+        """The run was started again from an earlier step, and not by us: what broke it then is over.
+
+        While a command of ours is not answered, the restart may be its doing.
+        """
+        incident = self._of_story("stability")
+        if incident is None or incident.evidence.get("remedy", {}).get("state") == "pending":
+            return
+        if incident.attempt < sample.attempt and sample.step <= incident.last_bad_step:
+            incident.evidence |= {"restarted_step": sample.step, "accepted": False}
+            self._close(incident, incident.last_bad_step, sample.time)
+            _note(changed, incident)
 
     def _compare_ranks(self, sample: Sample, changed: list[Incident]) -> None:
         """Once all ranks were heard of the step that an incident is about, say how many of them see it."""
@@ -140,7 +163,9 @@ class IncidentBook:
         if _lasts(incident, active):
             incident.bad_samples += 1
             incident.clean_samples = 0
-            incident.last_bad_step = max(incident.last_bad_step, sample.step)
+            note_bad(incident, sample)
+            if sample.attempt == incident.attempt:
+                incident.last_bad_step = max(incident.last_bad_step, sample.step)
             worse = higher_peak(incident, sample)
             if worse:
                 incident.quiet_samples = 0

@@ -34,16 +34,19 @@ class Surroundings:
     commanded: bool = False
     onsets: list[tuple[int, int]] = field(default_factory=list)
 
-    def note(self, sample: Sample) -> None:
-        """Take the next sample of any rank."""
+    def note(self, sample: Sample) -> bool:
+        """Take the next sample of any rank; tell whether it is the first after a restart from outside."""
+        restarted = False
         if sample.attempt != self.attempt:
             if sample.attempt < self.attempt:
-                return
+                return False
+            restarted = not self.commanded
             self._enter(sample)
         if sample.rank:
             self.peers.note(sample)
         elif len(sample.values) > 1 or (sample.values and wire.LOSS not in sample.values):
             self.trail.note(sample)
+        return restarted
 
     def _enter(self, sample: Sample) -> None:
         self.attempt = sample.attempt

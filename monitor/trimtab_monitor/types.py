@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from trimtab_monitor.thinned import Thinned
+
 Severity = Literal["info", "warning", "critical"]
 """info: a mark on the chart, never a page; warning: tell someone; critical: act."""
 
@@ -74,6 +76,7 @@ class Incident:
     `quiet_samples` counts those since it last got worse. It is over when no kind in `watched` is active any
     more, `calm` counts for how long each was not; only samples with a metric in `told_by` tell. `counted` is
     the attempt and step of the last of them. `led_by` is the severity of the finding that names it.
+    `bad` and `calm_now` are values of the metric while it was bad, and since it is calm.
     """
 
     id: str
@@ -99,6 +102,8 @@ class Incident:
     calm: dict[str, int] = field(default_factory=dict)
     counted: list[int] = field(default_factory=list)
     led_by: Severity = "info"
+    bad: Thinned = field(default_factory=Thinned)
+    calm_now: Thinned = field(default_factory=Thinned)
 
     def as_json(self) -> dict[str, Any]:
         """The shape in which the API, `replay` and `report` tell it."""

@@ -215,3 +215,12 @@ def test_several_layers_are_told_by_their_number() -> None:
 )
 def test_a_metric_is_called_by_its_name(metric: str, name: str) -> None:
     assert named(metric) == name
+
+
+def test_a_gradient_that_rose_first_is_dated_from_when_the_loss_went_wrong() -> None:
+    incident = an_incident("non_finite", value=math.nan, peak=math.nan, score=math.inf, step=110)
+    incident.evidence["findings"] = [
+        a_finding("grad_explosion", "grad_norm", 100),
+        a_finding("non_finite", "loss", 110),
+    ]
+    assert "gradient norm rose 10 steps earlier" in describe(incident)

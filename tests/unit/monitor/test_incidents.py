@@ -95,7 +95,7 @@ def test_a_level_that_stayed_up_is_told_as_accepted_and_not_as_back_to_normal() 
         watch.see(step, loss=8.0 + 0.01 * (step % 3), grad_norm=0.3)
     (incident,) = watch.incidents.values()
     assert (incident.state, incident.evidence["accepted"]) == ("resolved", True)
-    assert "it stayed at 8.00 for " in incident.summary
+    assert "it stayed at 8.01 for " in incident.summary
     assert incident.summary.endswith(" samples, which is now taken as normal")
 
 
@@ -394,3 +394,68 @@ def test_layers_that_explode_one_after_the_other_are_one_incident() -> None:
         for step in range(first + 1, first + 50):
             see(book, step, active={"exploding_layer"})
     assert [incident.id for incident in book.open] == ["r.1"]
+
+
+def observe(
+    book: IncidentBook, step: int, loss: float, *found: Finding, lasts: bool = False, attempt: int = 0
+) -> list[Incident]:
+    return book.observe(Sample(step, float(step), {"loss": loss}, attempt), found, always if lasts else never)
+
+
+def test_a_level_that_noise_lifts_now_and_then_stayed_up() -> None:
+    book, noise = IncidentBook("r"), random.Random(1)
+    (incident,) = observe(book, 100, 2.6, finding("loss_spike", 100, value=2.6), lasts=True)
+    for step in range(101, 160):
+        observe(book, step, 2.2 + noise.gauss(0, 0.06), lasts=True)
+    for step in range(160, 170):
+        observe(book, step, 2.2 + noise.gauss(0, 0.06))
+    assert (incident.state, incident.evidence["accepted"]) == ("resolved", True)
+    assert incident.evidence["settled"] == pytest.approx(2.2, abs=0.06)
+
+
+def test_a_spike_that_comes_down_slowly_has_come_back() -> None:
+    book = IncidentBook("r")
+    (incident,) = observe(book, 100, 5.0, finding("loss_spike", 100), lasts=True)
+    for step in range(101, 130):
+        observe(book, step, 2.0 + 3.0 * 0.9 ** (step - 100), lasts=True)
+    for step in range(130, 140):
+        observe(book, step, 2.02)
+    assert (incident.state, incident.evidence["accepted"]) == ("resolved", False)
+
+
+def test_a_restart_from_outside_ends_what_broke_the_run() -> None:
+    book = IncidentBook("r")
+    (first,) = observe(book, 300, 5.0, finding("loss_spike", 300), lasts=True)
+    observe(book, 301, 5.0, lasts=True)
+    (changed,) = observe(book, 200, 2.0, attempt=1)
+    assert changed is first
+    assert (first.state, first.start_step, first.peak_step, first.end_step) == ("resolved", 300, 300, 301)
+    assert first.summary.endswith("; the run was started again at step 200")
+    (second,) = observe(book, 203, 9.0, finding("loss_spike", 203, value=9.0), lasts=True, attempt=1)
+    assert (second.id, second.attempt, second.start_step, second.peak_step) == ("r.2", 1, 203, 203)
+
+
+def test_a_restart_at_the_next_step_goes_on_with_what_is_open() -> None:
+    book = IncidentBook("r")
+    observe(book, 300, 5.0, finding("loss_spike", 300), lasts=True)
+    observe(book, 301, 5.0, lasts=True, attempt=1)
+    assert [incident.id for incident in book.open] == ["r.1"]
+
+
+def test_after_a_rollback_the_steps_stay_those_of_the_first_attempt() -> None:
+    book = IncidentBook("r")
+    (incident,) = observe(book, 300, 5.0, finding("grad_explosion", 300, value=9.0), lasts=True)
+    book.rolled_back("c1", 200, 0.0)
+    observe(book, 203, 9.0, finding("loss_spike", 203, value=9.0), lasts=True, attempt=1)
+    for step in range(204, 230):
+        observe(book, step, 2.0, attempt=1)
+    assert (incident.kind, incident.state) == ("loss_spike", "resolved")
+    assert (incident.start_step, incident.peak_step, incident.end_step) == (300, 300, 300)
+
+
+def test_while_a_command_is_not_answered_a_restart_may_be_its_doing() -> None:
+    book = IncidentBook("r")
+    (incident,) = observe(book, 300, 5.0, finding("loss_spike", 300), lasts=True)
+    incident.evidence["remedy"] = {"state": "pending"}
+    observe(book, 200, 2.0, attempt=1)
+    assert book.open == [incident]
