@@ -8,7 +8,6 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from trimtab import wire
 from trimtab_monitor.replay.curves import Curve
@@ -21,10 +20,12 @@ from trimtab_monitor.replay.panel import (
     Values,
     draw_band,
     drawable,
+    number_steps,
     scale,
     tidy,
 )
 from trimtab_monitor.replay.runner import Replayed
+from trimtab_monitor.series.downsample import downsample
 from trimtab_monitor.types import SEVERITY_RANK, Incident
 
 MOST_CLOSEUPS = 4
@@ -72,7 +73,7 @@ def draw_closeup(axes: Axes, run: Replayed, incident: Incident, number: int) -> 
     scale(axes, _fitted(values, drawable(curve.limit)[rows]))
     tidy(axes)
     axes.margins(x=0.02)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    number_steps(axes, 4)
     axes.set_ylabel(NAMES[metric], color=QUIET, fontsize=9)
     axes.set_title(
         f"{number}  {incident.kind.replace('_', ' ')}, {incident.severity}",
@@ -94,13 +95,19 @@ def draw_closeup(axes: Axes, run: Replayed, incident: Incident, number: int) -> 
 
 
 def _rows_around(curve: Curve, incident: Incident) -> npt.NDArray[np.intp]:
-    """The rows from before it began to after it ended, no more than can be told apart."""
+    """The rows from before it began to after it was noticed, and as much of what followed as has room.
+
+    Of more than can be told apart, some are left out, but no peak.
+    """
     lived = np.flatnonzero(np.array(curve.attempts) == incident.attempt)
     steps = np.array(curve.steps)[lived].tolist()
     first = max(0, min(bisect_left(steps, incident.start_step), len(steps) - 1) - ROWS_BEFORE)
     end = incident.end_step if incident.end_step is not None else steps[-1]
-    last = bisect_right(steps, max(end, incident.detected_step)) + ROWS_AFTER
-    return lived[first : max(first + 1, min(last, first + MOST_ROWS))]
+    noticed = bisect_right(steps, incident.detected_step)
+    ended = bisect_right(steps, max(end, incident.detected_step)) + ROWS_AFTER
+    room = max(first + MOST_ROWS, noticed + (noticed - first) // 3)
+    around = lived[first : max(first + 1, min(ended, room))]
+    return around[downsample(drawable(curve.values)[around], MOST_ROWS)]
 
 
 def _off_scale(axes: Axes, steps: npt.NDArray[np.int64], values: Values, colour: str) -> None:

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from trimtab import wire
 from trimtab_monitor.replay.curves import Curve
+from trimtab_monitor.replay.readers.event_names import is_event_file
 from trimtab_monitor.replay.runner import Replayed
 from trimtab_monitor.replay.text import counted
 from trimtab_monitor.series.downsample import downsample
@@ -58,7 +59,9 @@ def head(part: SubFigure, run: Replayed) -> None:
 
 
 def _shortened(path: Path) -> str:
-    name = path.name if len(path.name) > 24 or not path.parent.name else f"{path.parent.name}/{path.name}"
+    """The file and its folder; of an event file two of them, as all event files are called much the same."""
+    parts = path.absolute().parts[1:] if path != Path("-") else ("standard input",)
+    name = "/".join(parts[-3 if is_event_file(path) else -2 :])
     half = NAME_LENGTH // 2
     return name if len(name) <= NAME_LENGTH else f"{name[:half]}…{name[-half:]}"
 
@@ -71,27 +74,41 @@ def drawable(values: Sequence[float]) -> Values:
 
 
 def draw_curve(axes: Axes, run: Replayed, metric: str) -> None:
-    """Draw a metric: every attempt as a line of its own, the newest strongest, and the band around it."""
+    """Draw a metric: every attempt as a line of its own, pale where it was lived again, and its band."""
     curve = run.curves.get(metric, Curve())
     values = drawable(curve.values)
     attempts = np.array(curve.attempts)
-    newest = int(attempts.max(initial=0))
-    for attempt in range(newest + 1):
+    relived = relived_rows(curve)
+    for attempt in np.unique(attempts):
         lived = np.flatnonzero(attempts == attempt)
-        shown = lived[downsample(values[lived], MOST_POINTS)]
-        strength = 1.0 if attempt == newest else 0.4
-        draw_band(axes, curve, shown, strength)
-        steps = np.array(curve.steps)[shown]
-        dots = "." if len(shown) <= FEW_POINTS else ""
-        axes.plot(steps, values[shown], color=LINE, lw=0.8, marker=dots, ms=3, alpha=strength, zorder=3)
+        for part, strength in ((lived[~relived[lived]], 1.0), (lived[relived[lived]], 0.4)):
+            if not part.size:
+                continue
+            shown = part[downsample(values[part], MOST_POINTS)]
+            draw_band(axes, curve, shown, strength)
+            steps = np.array(curve.steps)[shown]
+            dots = "." if len(shown) <= FEW_POINTS else ""
+            axes.plot(steps, values[shown], color=LINE, lw=0.8, marker=dots, ms=3, alpha=strength, zorder=3)
     scale(axes, values)
     axes.set_ylabel(NAMES[metric], color=LINE)
     tidy(axes)
     axes.margins(x=0.01)
-    axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+    number_steps(axes, 9)
     if metric == wire.LOSS:
         axes.set_title(f"{counted(run)}", loc="left", fontsize=10, color=QUIET, pad=8)
         legend(axes, run.incidents)
+
+
+def relived_rows(curve: Curve) -> npt.NDArray[np.bool_]:
+    """Which rows a later attempt went back behind: their steps were lived again, or thrown away."""
+    attempts, steps = np.array(curve.attempts), np.array(curve.steps)
+    relived = np.zeros(len(steps), dtype=bool)
+    begun = inf
+    for attempt in np.unique(attempts)[::-1]:
+        lived = attempts == attempt
+        relived |= lived & (steps >= begun)
+        begun = min(begun, int(steps[lived].min()))
+    return relived
 
 
 def draw_band(axes: Axes, curve: Curve, shown: npt.NDArray[np.intp], strength: float = 1.0) -> None:
@@ -119,11 +136,18 @@ def scale(axes: Axes, values: Values) -> None:
     else:
         margin = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
         axes.set_ylim(low - 1.5 * margin, high + 2 * margin)
+        axes.ticklabel_format(axis="y", useOffset=False)
 
 
 def _ticks(ratio: float) -> tuple[float, ...]:
     """What is labelled of a decade: the less, the more decades there are."""
     return (1.0, 2.0, 3.0, 5.0) if ratio < 30 else (1.0, 3.0) if ratio < 300 else (1.0,)
+
+
+def number_steps(axes: Axes, most: int) -> None:
+    """Write steps out in full, at no more than so many places."""
+    axes.xaxis.set_major_locator(MaxNLocator(most, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
 
 
 def tidy(axes: Axes) -> None:

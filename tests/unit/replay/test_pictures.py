@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from trimtab import wire
 from trimtab_monitor.detectors import DetectorSet
 from trimtab_monitor.replay.bands import usual
-from trimtab_monitor.replay.closeups import MOST_CLOSEUPS, chosen
+from trimtab_monitor.replay.closeups import MOST_CLOSEUPS, MOST_ROWS, chosen, draw_closeup
+from trimtab_monitor.replay.panel import draw_curve, head, relived_rows
 from trimtab_monitor.replay.plot import draw
 from trimtab_monitor.replay.runner import Options, Replayed, replay_file
-from trimtab_monitor.types import Sample
+from trimtab_monitor.types import Incident, Sample
 
 
 def learned(metric: str, offset: float, seed: int) -> DetectorSet:
@@ -90,6 +95,60 @@ def test_a_run_that_lived_steps_again_is_drawn(tmp_path: Path) -> None:
     run = replayed(tmp_path, [*rows, "60,9.0,1.0", "61,9.0,30.0", *rows[50:], "60,nan,inf"])
     assert [incident.attempt for incident in run.incidents][-1] == 1
     drawn([run], tmp_path / "out.png")
+
+
+def closeup(run: Replayed) -> tuple[Axes, Incident]:
+    """The gravest incident of a run from near."""
+    (incident,) = chosen(run)[:1]
+    axes = Figure().add_subplot()
+    draw_closeup(axes, run, incident, 1)
+    return axes, incident
+
+
+def test_however_long_it_took_to_notice_it_is_in_the_close_up_with_every_peak(tmp_path: Path) -> None:
+    steps = 20_000
+    rows = [f"{step},{9.0 if step == 15_003 else 2.0 + step % 3 / 50},1.0" for step in range(steps)]
+    run = replayed(tmp_path, rows)
+    spike = run.incidents[0]
+    run = replace(run, incidents=[replace(spike, start_step=1_000, detected_step=15_010, end_step=16_000)])
+    axes, _ = closeup(run)
+    drawn_values = [np.asarray(line.get_ydata()) for line in axes.lines]
+    left, right = axes.get_xlim()
+    assert left <= 1_000 < 15_010 <= right
+    assert max(np.nanmax(values, initial=0.0) for values in drawn_values) == 9.0
+    assert max(len(values) for values in drawn_values) <= MOST_ROWS
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("runs/wide/log.csv", "wide/log.csv"),
+        ("wide/lr3/events.out.tfevents.17.host.1.0", "wide/lr3/events.out.tfevents.17.host.1.0"),
+        ("runs/a_name_of_more_than_24_letters.csv", "runs/a_name_of_more_than_24_letters.csv"),
+        ("-", "standard input"),
+    ],
+)
+def test_a_picture_says_of_which_run_it_is(path: str, title: str) -> None:
+    (part,) = Figure().subfigures(1, 1, squeeze=False)[:, 0]
+    head(part, Replayed(Path(path)))
+    assert part.get_suptitle() == title
+
+
+def test_steps_and_values_are_written_in_full(tmp_path: Path) -> None:
+    run = replayed(tmp_path, [f"{1_500_000 + step},{1000 + step % 3 / 50},1.0" for step in range(50)])
+    figure = Figure()
+    axes = figure.add_subplot()
+    draw_curve(axes, run, wire.LOSS)
+    assert axes.xaxis.get_major_formatter()(1_500_020) == "1,500,020"
+    figure.draw_without_rendering()
+    assert axes.yaxis.get_offset_text().get_text() == ""
+
+
+def test_only_what_was_lived_again_is_pale(tmp_path: Path) -> None:
+    rows = [f"{step},2.0,1.0" for step in (*range(60), *range(40, 80), *range(50, 60))]
+    curve = replayed(tmp_path, rows).curves[wire.LOSS]
+    pale = relived_rows(curve)
+    assert [int(step) for step in np.array(curve.steps)[pale]] == [*range(40, 60), *range(50, 80)]
 
 
 NUMBERS = st.one_of(
