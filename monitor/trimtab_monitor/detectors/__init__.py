@@ -168,6 +168,7 @@ class DetectorSet:
     def _of_gradients(self, sample: Sample, found: list[Finding]) -> None:
         values = sample.values
         if wire.GRAD_NORM in values:
+            self.layers.whole = True
             _keep(found, self.grad_explosion.update(sample))
             _keep(found, self.vanishing_gradients.update(sample))
         if wire.LOSS_SCALE in values:

@@ -1,4 +1,4 @@
-"""The gradient norm of one layer falls to nothing, while the other layers go on learning."""
+"""The gradient norm of a layer falls to nothing: of one, or of all where no whole norm tells of it."""
 
 from __future__ import annotations
 

@@ -38,6 +38,9 @@ NOISE_LIMIT: Final = 6.0
 ACCEPT_SAMPLES: Final = 512
 """A layer that has been away for so many samples is learned anew, unless it is at zero."""
 
+ALL_AFTER: Final = 64
+"""Samples after which a fall of all layers at once counts, where no whole norm tells of it."""
+
 LARGEST_LOG: Final = 700.0
 SMALLEST: Final = 1e-38
 """A smaller norm is none: the least normal number of single precision."""
@@ -120,7 +123,8 @@ class LayerNorms:
 
     The median of all layers' changes is taken off each, so that what moves them all, a learning rate or a
     hard batch, moves none; and a move counts only as far as it shows against the layer's own past too. What
-    is up is compared with its last hundred samples, what is down with its last thousand.
+    is up is compared with its last hundred samples, what is down with its last thousand. Where the norm of
+    the whole gradient is not sent, `whole`, nobody else sees what moves all: then a fall of all counts too.
 
     >>> layers = LayerNorms()
     >>> for step in range(100):
@@ -139,6 +143,7 @@ class LayerNorms:
     common: float = 0.0
     common_lately: float = 0.0
     samples: int = 0
+    whole: bool = False
 
     def update(self, sample: Sample) -> Moves:
         """Take the next sample; return the layers that are out of the ordinary, by metric name."""
@@ -147,6 +152,7 @@ class LayerNorms:
         if known:
             shift = self._shift([value - layer.lately for _, layer, value in known])
             self._judge(sample, known, shift, moves)
+        if known or not self.whole:
             for name, layer in zeros:
                 self._away(sample, name, layer, -inf, moves)
         for layer, value in new:
@@ -188,6 +194,8 @@ class LayerNorms:
         own = self.common - self.common_lately
         own_up, own_down = min(own, 0.0), max(own, 0.0)
         min_rise, min_fall = self.min_rise, -self.min_fall
+        if own <= min_fall and not self.whole and self.samples >= ALL_AFTER:
+            own_down = own
         self.samples += 1
         follow = self.samples % LONG_RUN_EVERY == 0
         for name, layer, seen in known:

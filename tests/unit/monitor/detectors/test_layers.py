@@ -109,8 +109,10 @@ def test_more_are_told_when_there_are_twice_as_many() -> None:
     assert [finding.evidence["layers"] for finding in found] == [1, 2, 4, 8]
 
 
-def test_a_gradient_that_falls_everywhere_kills_no_layer() -> None:
-    assert Both().told(stream(1, 500, change=scaled(dict.fromkeys(range(12), 1e-6), since=200))) == []
+def test_a_gradient_that_falls_everywhere_kills_no_layer_where_its_whole_norm_tells_so() -> None:
+    both = Both()
+    both.norms.whole = True
+    assert both.told(stream(1, 500, change=scaled(dict.fromkeys(range(12), 1e-6), since=200))) == []
 
 
 def test_a_layer_that_was_never_alive_is_silent() -> None:
@@ -257,3 +259,39 @@ def test_any_input_is_survived(rows: list[list[float]]) -> None:
     for _ in range(6):
         for step, row in enumerate(rows):
             both.told([Sample(step % 3, 0.0, {name(layer): norm for layer, norm in enumerate(row)})])
+
+
+@pytest.mark.parametrize("norm", [0.0, 1e-7])
+@pytest.mark.parametrize("layers", [1, 2, 12])
+def test_all_layers_that_die_are_told_where_no_whole_norm_is_sent(layers: int, norm: float) -> None:
+    def die(step: int, norms: Norms) -> None:
+        if step >= 200:
+            norms.update(dict.fromkeys(norms, norm))
+
+    samples = stream(1, 260, layers, die)
+    first = Both().told(samples)[0]
+    assert (first.kind, first.step, first.onset_step) == ("dead_layer", 219, 200)
+    assert first.evidence["layers"] == layers
+
+    whole = Both()
+    whole.norms.whole = True
+    assert whole.told(samples) == []
+
+
+def test_layers_that_came_back_all_together_are_alive() -> None:
+    def rest(step: int, norms: Norms) -> None:
+        if 200 <= step < 230:
+            norms.update(dict.fromkeys(norms, 0.0))
+
+    both = Both()
+    assert [finding.step for finding in both.told(stream(1, 300, 6, rest))] == [219]
+    assert not both.dead.active
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_norms_that_fall_all_together_over_hundreds_of_steps_are_quiet(seed: int) -> None:
+    def fall(step: int, norms: Norms) -> None:
+        for layer in norms:
+            norms[layer] *= math.exp(-step / 80)
+
+    assert Both().told(stream(seed, 1500, 6, fall)) == []
