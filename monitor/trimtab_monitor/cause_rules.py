@@ -25,6 +25,9 @@ LATE_STEPS: Final = 2
 SAME_SHARE: Final = 0.01
 """Batches that differ by less than this share are of one size."""
 
+UNUSUAL: Final = 1.5
+"""What strays less than so many times as far as it did before is as usual."""
+
 RISING: Final = 1.02
 """A learning rate that rose by less than this factor over a few samples was constant."""
 
@@ -66,6 +69,8 @@ def _rate_was_rising(incident: Incident) -> Reason | None:
     before, now = evidence.get("lr_before"), evidence.get("lr_now")
     if not _stability(incident) or before is None or now is None or "lr_jump_step" in evidence:
         return None
+    if evidence.get("lr_varies"):
+        return None
     return Reason("learning_rate", 1, "it was still rising") if now > RISING * before > 0.0 else None
 
 
@@ -75,11 +80,16 @@ def _gradient_grew_first(incident: Incident) -> Reason | None:
         return None
     ahead = gradient_lead(incident)
     grew = incident.evidence.get("grad_norm_grew_steps", 0)
-    if ahead is not None and (ahead >= 2 or (ahead == 1 and grew >= STEADY_SAMPLES)):
+    if ahead is not None and _leads(round(ahead / _row_steps(incident)), grew):
         return Reason("learning_rate", 1, f"gradient norm rose {plural(ahead, 'step')} before the loss")
     if grew >= STEADY_SAMPLES and incident.metric == wire.GRAD_NORM:
         return Reason("learning_rate", 1, f"gradient norm grew {plural(grew, 'sample')} in a row")
     return None
+
+
+def _leads(samples: int, grew: int) -> bool:
+    """Whether so many samples ahead are more than one batch that both saw."""
+    return samples >= 2 or (samples == 1 and grew >= STEADY_SAMPLES)
 
 
 def _bad_again_with_other_batches(incident: Incident) -> Reason | None:
@@ -109,13 +119,18 @@ def _same_step_again(incident: Incident) -> Reason | None:
 
 
 def _one_bad_batch(incident: Incident) -> Reason | None:
-    """One step, and back at once: told when it is over."""
+    """One step, and back at once: told when it is over.
+
+    Where not every step is logged, a bad row may stand for many bad steps.
+    """
     evidence = incident.evidence
     alone = incident.last_bad_step == incident.start_step and evidence.get("held_samples", 1) == 1
     over = incident.state == "resolved" and not evidence.get("accepted") and _ended_by_itself(evidence)
     told = incident.metric == wire.LOSS and incident.kind != "non_finite" and isfinite(evidence["value"])
     if not (_stability(incident) and over and alone and told) or evidence["rollbacks"]:
         return None
+    if _row_steps(incident) > 1:
+        return Reason("data", 1, "one row only, and back at the next")
     if gradient_lead(incident) == 0:
         return Reason("data", 2, "one step only, gradient norm at the same step, and back at once")
     return Reason("data", 1, "one step only, and back at once")
@@ -134,9 +149,7 @@ def _cured_by_other_batches(incident: Incident) -> Reason | None:
 
 def _batch_changed(incident: Incident) -> Reason | None:
     before, now = _pair(incident, "tokens")
-    if not _stability(incident) or before is None or now is None:
-        return None
-    if abs(now - before) <= SAME_SHARE * abs(before):
+    if not _stability(incident) or before is None or now is None or not _other_size(incident):
         return None
     return Reason("data", 2, f"tokens a step went {number(before)} -> {number(now)}")
 
@@ -203,10 +216,8 @@ def _of_the_machine(incident: Incident) -> Reason | None:
         "straggler": Reason("hardware", 1, "one rank is slower than the others"),
         "throughput_drop": Reason("hardware", 1, "steps take longer, on the same work"),
     }
-    if incident.kind == "throughput_drop":
-        before, now = _pair(incident, "tokens")
-        if before is not None and now is not None and abs(now - before) > SAME_SHARE * abs(before):
-            return None
+    if incident.kind == "throughput_drop" and _other_size(incident):
+        return None
     return told.get(incident.kind)
 
 
@@ -229,6 +240,8 @@ def _machine_trouble_beside(incident: Incident) -> Reason | None:
 def _step_was_slow(incident: Incident) -> Reason | None:
     before, now = _pair(incident, "step_seconds")
     if not _stability(incident) or before is None or now is None or not now > 3 * before > 0.0:
+        return None
+    if now - before <= UNUSUAL * incident.evidence.get("step_seconds_strays", 0.0):
         return None
     return Reason("hardware", 1, f"a step took {now / before:.2g} times as long")
 
@@ -257,6 +270,20 @@ RULES: Final[Sequence[Rule]] = (
 
 def _stability(incident: Incident) -> bool:
     return incident.kind in KINDS and KINDS[incident.kind].story == "stability"
+
+
+def _other_size(incident: Incident) -> bool:
+    """Whether the batch at the onset was of another size, more so than batches of this run always are."""
+    before, now = _pair(incident, "tokens")
+    if before is None or now is None:
+        return False
+    strays = incident.evidence.get("tokens_strays", 0.0)
+    return abs(now - before) > max(SAME_SHARE * abs(before), UNUSUAL * strays)
+
+
+def _row_steps(incident: Incident) -> int:
+    """How many steps there are from one row to the next."""
+    return max(1, int(incident.evidence.get("row_steps", 1)))
 
 
 def _ended_by_itself(evidence: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, Final
 
@@ -149,10 +150,11 @@ def higher_peak(incident: Incident, sample: Sample) -> bool:
     return True
 
 
-def note_bad(incident: Incident, sample: Sample) -> None:
-    """Remember the value of the metric while it is bad."""
+def note_bad(incident: Incident, sample: Sample, active: Callable[[str], bool]) -> None:
+    """Remember the value of the metric while it is bad, be others so or not."""
     value = sample.values.get(incident.metric)
-    if value is not None:
+    own = {told["kind"] for told in incident.evidence["findings"] if told["metric"] == incident.metric}
+    if value is not None and any(active(kind) for kind in own):
         incident.bad.add(value)
 
 

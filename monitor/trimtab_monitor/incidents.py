@@ -2,7 +2,8 @@
 
 At any time a run has at most one open incident of each story that the detectors tell: a gradient spike and
 the loss spike that follows it are one, and so are the findings on several ranks or after a rollback that did
-not help. Others (a hung or failed run) are opened and resolved by whoever knows, and stand beside them.
+not help. Of learning it has one of each kind. Others (a hung or failed run) are opened and resolved by
+whoever knows, and stand beside them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from trimtab_monitor.surroundings import Surroundings
 from trimtab_monitor.types import Finding, Incident, Sample, Severity
 
 ROLLBACKS_KEPT: Final = 32
+
+BESIDE_SAMPLES: Final = 20
+"""A run that had got slow more than so many rows before an incident is no clue to it."""
 
 Active = Callable[[str], bool]
 """Tells whether what the detector of a kind found is still so, as `DetectorSet.active` does."""
@@ -87,7 +91,7 @@ class IncidentBook:
 
     def _take(self, sample: Sample, finding: Finding, active: Active, changed: list[Incident]) -> None:
         """Join a finding to the open incident of its story, or to a new one."""
-        incident = self._of_story(KINDS[finding.kind].story)
+        incident = self._home_of(finding)
         lasting: list[str] = []
         if incident is not None and begins_anew(incident, finding, self.settings.resolve_samples):
             lasting = [kind for kind in incident.watched if active(kind)]
@@ -135,11 +139,21 @@ class IncidentBook:
 
     def _tell(self, incident: Incident) -> None:
         evidence = incident.evidence
-        beside = [other.kind for other in self.incidents if _is_of_machines(other) and other is not incident]
-        if beside:
+        reach = BESIDE_SAMPLES * self.surroundings.row_steps
+        if beside := [other.kind for other in self.incidents if _beside(other, incident, reach)]:
             evidence["beside"] = beside
         evidence["cause"] = cause_of(incident).as_json()
         incident.summary = describe(incident)
+
+    def _home_of(self, finding: Finding) -> Incident | None:
+        """The open incident that a finding joins: of learning one of its own kind, else one of its story.
+
+        That a layer is dead and that the evaluation loss rises are two things, each with steps of its own.
+        """
+        story = KINDS[finding.kind].story
+        if story != "learning":
+            return self._of_story(story)
+        return next((incident for incident in self.incidents if incident.kind == finding.kind), None)
 
     def _of_story(self, story: Story) -> Incident | None:
         for incident in self.incidents:
@@ -163,7 +177,7 @@ class IncidentBook:
         if _lasts(incident, active):
             incident.bad_samples += 1
             incident.clean_samples = 0
-            note_bad(incident, sample)
+            note_bad(incident, sample, active)
             if sample.attempt == incident.attempt:
                 incident.last_bad_step = max(incident.last_bad_step, sample.step)
             worse = higher_peak(incident, sample)
@@ -262,8 +276,12 @@ def _lasts(incident: Incident, active: Active) -> bool:
     return lasts
 
 
-def _is_of_machines(incident: Incident) -> bool:
-    return incident.kind in KINDS and KINDS[incident.kind].story in ("speed", "hardware")
+def _beside(other: Incident, incident: Incident, reach: int) -> bool:
+    """Whether a machine's trouble may have to do with an incident: a slow run if it had just got slow."""
+    if other is incident or other.kind not in KINDS:
+        return False
+    story = KINDS[other.kind].story
+    return story == "hardware" or (story == "speed" and -1 <= incident.start_step - other.start_step <= reach)
 
 
 def _is_new(incident: Incident, sample: Sample) -> bool:

@@ -1,7 +1,7 @@
 """The kinds of finding, in one visible list: which story each belongs to, and how grave it is in it.
 
 Findings of one story that come together are one incident, told by its gravest kind. A plateau beside a loss
-spike is another story, and another incident.
+spike is another story, and another incident. What is about learning stands by itself, kind by kind.
 """
 
 from __future__ import annotations

@@ -20,9 +20,12 @@ def onsets_of(incident: Incident) -> dict[str, int]:
 
 
 def gradient_lead(incident: Incident) -> int | None:
-    """How many steps the gradient norm rose before the loss went wrong; None if it did not rise."""
+    """How many steps the gradient norm rose before the loss went wrong; None if it did not rise.
+
+    Nor did one lead that was down again before.
+    """
     onsets = onsets_of(incident)
-    if wire.GRAD_NORM not in onsets:
+    if wire.GRAD_NORM not in onsets or incident.evidence.get("grad_norm_came_back"):
         return None
     if wire.LOSS in onsets:
         return onsets[wire.LOSS] - onsets[wire.GRAD_NORM]

@@ -7,8 +7,9 @@ from math import isfinite
 from typing import Any, Final
 
 from trimtab import wire
+from trimtab_monitor.onsets import onsets_of
 from trimtab_monitor.peers import Extent, PeerLosses
-from trimtab_monitor.trail import Trail, around
+from trimtab_monitor.trail import Trail, around, calm_between
 from trimtab_monitor.types import Incident, Sample
 
 ONSETS_KEPT: Final = 16
@@ -25,6 +26,7 @@ class Surroundings:
 
     `began_step` is the first step of an attempt that was started again from outside, none where a command
     took the run back: the data goes on then. `onsets` holds attempt and step of earlier trouble.
+    `row_steps` are the steps from one row of the first rank to the next, `samples` counts its rows.
     """
 
     trail: Trail = field(default_factory=Trail)
@@ -33,6 +35,9 @@ class Surroundings:
     began_step: int | None = None
     commanded: bool = False
     onsets: list[tuple[int, int]] = field(default_factory=list)
+    last_step: int = 0
+    row_steps: int = 1
+    samples: int = 0
 
     def note(self, sample: Sample) -> bool:
         """Take the next sample of any rank; tell whether it is the first after a restart from outside."""
@@ -42,6 +47,10 @@ class Surroundings:
                 return False
             restarted = not self.commanded
             self._enter(sample)
+        if sample.rank == 0 and sample.step != self.last_step:
+            self.samples += 1
+            self.row_steps = sample.step - self.last_step
+            self.last_step = sample.step
         if sample.rank:
             self.peers.note(sample)
         elif len(sample.values) > 1 or (sample.values and wire.LOSS not in sample.values):
@@ -54,6 +63,7 @@ class Surroundings:
         self.commanded = False
         self.peers.clear()
         self.trail.rewind(sample.step - 1)
+        self.last_step = sample.step - 1
 
     def rolled_back(self, step: int) -> None:
         """A command took the run back to `step`: it goes on with other data."""
@@ -73,6 +83,10 @@ class Surroundings:
             return {}
         onset = incident.start_step
         known = around(self.trail.rows, onset)
+        if self.row_steps > 1:
+            known["row_steps"] = self.row_steps
+        if wire.LOSS in (onsets := onsets_of(incident)) or incident.metric == wire.LOSS:
+            known |= self._gradients_between(onsets, incident)
         if self.peers.ranks:
             known["ranks_known"] = self.peers.ranks + 1
         if self.began_step is not None and 0 <= onset - self.began_step <= RESUMED_STEPS:
@@ -81,6 +95,13 @@ class Surroundings:
             if attempt < incident.attempt and abs(step - onset) <= SAME_STEPS:
                 known["bad_before"] = {"attempt": attempt, "step": step}
         return known
+
+    def _gradients_between(self, onsets: dict[str, int], incident: Incident) -> dict[str, Any]:
+        """Whether gradients that had risen before the loss went wrong had come back by then."""
+        rose, wrong = onsets.get(wire.GRAD_NORM), onsets.get(wire.LOSS, incident.evidence["step"])
+        if rose is None or not calm_between(self.trail.rows, rose, wrong):
+            return {}
+        return {"grad_norm_came_back": True}
 
     def extent(self, incident: Incident) -> Extent | None:
         """How many ranks see what an incident tells of the loss, once all were heard of that step."""

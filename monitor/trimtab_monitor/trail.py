@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import isfinite
 from statistics import median
 from typing import Any, Final
@@ -23,6 +24,12 @@ STEPS_BLAMED: Final = 20
 
 JUMP: Final = 1.5
 """From one step to the next, schedules change the rate by less than this factor."""
+
+NEW_HEIGHT: Final = 1.2
+"""A rate that jumps, but not above the highest of the last steps by this factor, does so all the time."""
+
+BLAMED_LATE_STEPS: Final = 2
+"""An onset is dated up to so many steps too early: what changed a little after it may be its cause."""
 
 GROWS: Final = 1.2
 """A gradient norm grows steadily if it grows by this factor from each sample to the next."""
@@ -89,7 +96,10 @@ def _column(rows: Sequence[Row], index: int) -> list[tuple[int, float]]:
 
 
 def _rates(rows: Sequence[Row], onset: int) -> dict[str, Any]:
-    """The learning rate some samples before, now, and where it last jumped up."""
+    """The learning rate some samples before, now, and where it last jumped up.
+
+    A rate that goes up and down all the time is `lr_varies`: that it is up now tells nothing.
+    """
     rates = _column(rows, LR)
     if not rates:
         return {}
@@ -98,10 +108,18 @@ def _rates(rows: Sequence[Row], onset: int) -> dict[str, Any]:
     known: dict[str, Any] = {"lr_before": rates[start][1], "lr_now": rates[-1][1]}
     for index in range(len(rates) - 1, max(0, earlier - STEPS_BLAMED), -1):
         before, after = rates[index - 1][1], rates[index][1]
-        if before > 0.0 and after > JUMP * before:
+        highest = max(rate for _, rate in rates[:index])
+        if before > 0.0 and after > JUMP * before and after > NEW_HEIGHT * highest:
             known["lr_before"] = before
             return known | {"lr_jump_step": rates[index][0], "lr_jump_factor": after / before}
-    return known
+    return known | ({"lr_varies": True} if _varies([rate for _, rate in rates], start) else {})
+
+
+def _varies(rates: Sequence[float], start: int) -> bool:
+    """Whether the rates since `start` are no steady climb, or the last was as high before."""
+    since = rates[start:]
+    falls = any(after < before for before, after in pairwise(since))
+    return falls or max(rates[:start], default=0.0) >= since[-1]
 
 
 def _gradients(rows: Sequence[Row], onset: int) -> dict[str, Any]:
@@ -121,6 +139,15 @@ def _gradients(rows: Sequence[Row], onset: int) -> dict[str, Any]:
     return known | ({"grad_norm_grew_steps": growth} if growth > 1 else {})
 
 
+def calm_between(rows: Sequence[Row], first: int, last: int) -> bool:
+    """Whether the gradient norm that rose at `first` was down again before `last`: it did not lead there."""
+    norms = _column(rows, GRAD_NORM)
+    usual = [norm for step, norm in norms if step < first]
+    rose = [norm for step, norm in norms if step == first]
+    between = [norm for step, norm in norms if first < step < last]
+    return bool(usual and rose and between) and between[-1] < (median(usual) + rose[0]) / 2
+
+
 def _steady_growth(norms: Sequence[tuple[int, float]]) -> int:
     """How many samples in a row, up to the last one, the norm grew by a factor."""
     count = 0
@@ -132,16 +159,22 @@ def _steady_growth(norms: Sequence[tuple[int, float]]) -> int:
 
 
 def _context(rows: Sequence[Row], onset: int) -> dict[str, Any]:
-    """Other metrics: usual before, and the one furthest from that since the onset."""
+    """Other metrics: usual before, how far they strayed from it, and the one furthest from it at the onset.
+
+    What changes later is no cause: of the tokens of a step only those at the onset count.
+    """
     known: dict[str, Any] = {}
     for name, index in CONTEXT.items():
         column = _column(rows, index)
         before = [value for step, value in column if step < onset]
-        since = [value for step, value in column if step >= onset]
+        last = onset + BLAMED_LATE_STEPS
+        since = [value for step, value in column if step >= onset and (step <= last or name != "tokens")]
         if before and since:
             usual = median(before)
             known[f"{name}_before"] = usual
             known[f"{name}_now"] = _furthest(since, usual)
+            strays = abs(_furthest(before, usual) - usual)
+            known |= {f"{name}_strays": strays} if strays > 0.0 else {}
     return known
 
 

@@ -173,3 +173,15 @@ def test_a_class_is_only_possible_where_another_has_as_much() -> None:
     }
     assert weigh([data, rate, Reason("data", 1, "c")]).because == ("b", "c")
     assert weigh([]) == UNKNOWN
+
+
+def test_a_lead_of_one_sample_is_none_however_many_steps_it_spans() -> None:
+    findings = [a_finding("grad_explosion", "grad_norm", 200), a_finding("loss_spike", "loss", 300)]
+    assert cause_of(an_incident(findings=findings, row_steps=100)) == UNKNOWN
+    assert cause_of(an_incident(findings=findings, row_steps=50)).kind == "learning_rate"
+
+
+def test_a_slow_step_among_slow_steps_is_no_cause() -> None:
+    slow = {"step_seconds_before": 1.0, "step_seconds_now": 4.0}
+    assert cause_of(an_incident(**slow)).kind == "hardware"
+    assert cause_of(an_incident(**slow, step_seconds_strays=3.0)) == UNKNOWN

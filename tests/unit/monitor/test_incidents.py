@@ -273,17 +273,28 @@ def about(kind: str, metric: str, step: int, severity: Severity = "warning", val
     return Finding(kind, metric, severity, step, float(step), step, value, 2.0, 9.0)
 
 
-def test_each_story_has_one_open_incident_and_its_gravest_kind_names_it() -> None:
+def test_each_story_has_an_open_incident_and_its_gravest_kind_names_it() -> None:
     book = IncidentBook("r")
     see(book, 5, about("plateau", "loss", 5), about("loss_spike", "loss", 5), loss=5.0)
     see(book, 6, about("overfitting", "eval_loss", 6), about("non_finite", "loss", 6, "critical"), loss=5.0)
     see(book, 7, about("faulty_device", "temp_c", 7), about("divergence", "loss", 7), loss=5.0)
-    assert [(incident.id, incident.kind) for incident in book.open] == [
-        ("r.1", "overfitting"),
-        ("r.2", "non_finite"),
-        ("r.3", "faulty_device"),
+    assert [(incident.id, incident.kind, incident.severity) for incident in book.open] == [
+        ("r.1", "plateau", "warning"),
+        ("r.2", "non_finite", "critical"),
+        ("r.3", "overfitting", "warning"),
+        ("r.4", "faulty_device", "warning"),
     ]
-    assert [incident.severity for incident in book.open] == ["warning", "critical", "warning"]
+
+
+def test_a_dead_layer_hides_no_overfitting() -> None:
+    book = IncidentBook("r")
+    see(book, 5, about("dead_layer", "grad_norm/a", 5))
+    best = Finding("overfitting", "eval_loss", "warning", 90, 9.0, 60, 2.4, 2.0, 9.0, {"best_step": 60})
+    (overfitting,) = see(book, 90, best)
+    assert (overfitting.kind, overfitting.start_step, overfitting.detected_step) == ("overfitting", 60, 90)
+    assert overfitting.summary.endswith(
+        "best was at step 60; likely cause: data (it learns its training data by heart)"
+    )
 
 
 def test_a_rollback_is_told_of_the_stability_incident_only() -> None:
@@ -459,3 +470,26 @@ def test_while_a_command_is_not_answered_a_restart_may_be_its_doing() -> None:
     incident.evidence["remedy"] = {"state": "pending"}
     observe(book, 200, 2.0, attempt=1)
     assert book.open == [incident]
+
+
+def test_a_value_that_was_back_while_another_was_bad_has_come_back() -> None:
+    watch = Watch()
+    watch.settle(100)
+    for step in range(101, 106):
+        watch.see(step, loss=6.0, grad_norm=0.3)
+    for step in range(106, 140):
+        watch.see(step, loss=2.01, grad_norm=30.0)
+    watch.settle(60, first=140)
+    assert not any(incident.evidence["accepted"] for incident in watch.incidents.values())
+
+
+@pytest.mark.parametrize(("slow_step", "beside"), [(95, ["throughput_drop"]), (40, None)])
+def test_a_run_that_had_long_been_slow_is_no_clue(slow_step: int, beside: list[str] | None) -> None:
+    book = IncidentBook("r")
+    for step in range(1, 100):
+        observe(
+            book, step, 2.0, *([finding("throughput_drop", step)] if step == slow_step else []), lasts=True
+        )
+    observe(book, 100, 6.0, finding("loss_spike", 100), lasts=True)
+    _, incident = book.open
+    assert incident.evidence.get("beside") == beside

@@ -221,3 +221,57 @@ def test_whatever_comes_the_steps_kept_rise_and_are_few(given_: list[tuple[int, 
     assert len(steps) <= 64
     assert len(peers.steps) <= STEPS_KEPT
     around(trail.rows, 40)
+
+
+def test_a_rate_that_goes_up_and_down_all_the_time_is_no_cause() -> None:
+    trail, noise = Trail(), random.Random(3)
+    for step in range(1, 60):
+        trail.note(Sample(step, 0.0, {"lr": 1e-3 * noise.lognormvariate(0.0, 0.2)}))
+    for step, factor in ((60, 0.7), (61, 1.2)):
+        trail.note(Sample(step, 0.0, {"lr": 1e-3 * factor}))
+    known = around(trail.rows, onset=61)
+    assert known["lr_varies"]
+    assert "lr_jump_step" not in known
+
+
+def test_a_rate_that_comes_back_in_a_cycle_has_not_jumped() -> None:
+    trail = Trail()
+    for step in range(1, 65):
+        trail.note(Sample(step, 0.0, {"lr": 1e-3 if step % 20 < 10 else 1e-4}))
+    known = around(trail.rows, onset=62)
+    assert known["lr_varies"]
+    assert "lr_jump_step" not in known
+
+
+def test_batches_that_always_differ_in_size_are_no_cause() -> None:
+    run, noise = Run(), random.Random(5)
+    for step in range(1, 66):
+        tokens = 1000.0 * noise.lognormvariate(0.0, 0.1)
+        run.steps(step, step, tokens=tokens, **({"loss": 6.0} if step > 60 else {}))
+    assert run.incident.evidence["cause"]["class"] == "unknown"
+
+
+def test_a_batch_of_another_size_after_the_onset_is_no_cause() -> None:
+    run = Run()
+    run.steps(1, 60)
+    run.steps(61, 63, loss=6.0)
+    run.steps(64, 64, loss=6.0, tokens=5e5)
+    run.steps(65, 80)
+    assert run.incident.evidence["tokens_now"] == 1e6
+
+
+def test_gradients_that_had_come_back_before_the_loss_rose_did_not_lead() -> None:
+    run = Run()
+    run.steps(1, 60)
+    run.steps(61, 61, grad_norm=9.0)
+    run.steps(62, 63)
+    run.steps(64, 68, loss=6.0)
+    assert "gradient norm rose" not in run.incident.summary
+
+
+def test_of_rows_many_steps_apart_none_is_one_step_only() -> None:
+    run = Run()
+    for row in range(1, 75):
+        run.steps(100 * row, 100 * row, **({"loss": 6.0, "grad_norm": 9.0} if row == 61 else {}))
+    assert run.incident.evidence["cause"]["confidence"] == "possible"
+    assert "(one row only, and back at the next)" in run.incident.summary
