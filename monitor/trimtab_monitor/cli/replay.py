@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from trimtab_monitor.cli.failure import WRONG_INPUT, failing_as
 from trimtab_monitor.cli.replay_pictures import Pictures
@@ -36,6 +38,7 @@ def command(
         list[Path],
         typer.Argument(
             metavar="FILE...",
+            readable=False,  # our readers say what is wrong with one, and go on to the next
             help="CSV with a header, JSON Lines or array, trainer_state.json, TensorBoard event file; "
             "a folder of them; - is standard input.",
         ),
@@ -130,11 +133,15 @@ class _Replays:
             if replayed is None:
                 continue
             self.told += 1
-            if self.format_ is Format.JSON:
-                typer.echo(to_json(replayed.as_json()).decode())
-            else:
-                tell(replayed, console)
+            with _writing():
+                self._tell(replayed, console)
             yield replayed
+
+    def _tell(self, replayed: Replayed, console: Console) -> None:
+        if self.format_ is Format.JSON:
+            typer.echo(to_json(replayed.as_json()).decode())
+        else:
+            tell(replayed, console)
 
     def _one(self, run: _Run) -> Replayed | None:
         """Replay one; say why that cannot be done, or not in full."""
@@ -159,12 +166,27 @@ class _Replays:
         self.failed = True
 
 
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say what could not be written, and what to do."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # what it still holds cannot be written at the end either
+        reason = (error.strerror or str(error)).lower()
+        raise OSError(f"standard output: {reason}; free some space, or write it elsewhere") from None
+
+
 def _replay(file: Path, options: Options) -> Replayed:
     with readable(file) as path:
         note = options.note
         named = replace(options, note=lambda text: note(named_as_given(text, file, path)))
         try:
-            return replace(replay_file(path, named), path=file)
+            replayed = replay_file(path, named)
         except UnreadableRun as error:
             error.args = (named_as_given(str(error), file, path),)
             raise
+        damage = replayed.damage and named_as_given(replayed.damage, file, path)
+        return replace(replayed, path=file, damage=damage)

@@ -11,6 +11,8 @@ from typing import Final
 from trimtab_monitor.cli.outputs import check_writable
 from trimtab_monitor.replay.runner import Replayed
 
+PICTURE: Final = ".png"
+
 MOST_PLOTTED: Final = 20
 """A picture of more runs than this nobody could read."""
 
@@ -30,6 +32,10 @@ class Pictures:
             ValueError: it cannot.
         """
         if path is None or not path.is_dir():
+            if path is not None and path.suffix.lower() != PICTURE:
+                raise ValueError(
+                    f"--plot {path}: a picture is a PNG; give a {PICTURE} file, or a folder that exists"
+                )
             check_writable("--plot", path)
             return cls(path)
         if not os.access(path, os.W_OK):

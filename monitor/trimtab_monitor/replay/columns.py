@@ -118,8 +118,10 @@ class NoRun(UnreadableRun):
 class DamagedRun(UnreadableRun):
     """A recorded run that was read up to a place, and cannot be read beyond it."""
 
+    READ: Final = "what came before it was read"
+
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, None, problem, "what came before it was read")
+        super().__init__(path, None, problem, self.READ)
 
 
 def spelt(name: str) -> str:

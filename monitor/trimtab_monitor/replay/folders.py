@@ -15,7 +15,7 @@ from trimtab_monitor.replay.columns import NoRun
 from trimtab_monitor.replay.readers.event_names import is_event_file
 from trimtab_monitor.replay.readers.json_document import LOG_HISTORY
 from trimtab_monitor.replay.readers.row import Note
-from trimtab_monitor.replay.readers.text_file import open_text, suffix_of
+from trimtab_monitor.replay.readers.text_file import first_line, open_text, suffix_of
 
 TABLES: Final = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 JSON: Final = ".json"
@@ -138,7 +138,7 @@ def _may_be_run(file: Path) -> bool:
 def _holds_rows(file: Path) -> bool:
     """Whether a JSON file may hold rows: an array, an object a line, or a trainer's state."""
     with open_text(file) as text:
-        first = next((line for line in text if line.strip()), "").strip()
+        first = first_line(text)
         if first.startswith("[") or (first.startswith("{") and first.endswith("}") and len(first) > 2):
             return True
         text.seek(0)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from trimtab_monitor.detectors import DetectorSet, DetectorSettings
 from trimtab_monitor.incidents import IncidentBook, IncidentSettings
-from trimtab_monitor.replay.columns import Columns, DamagedRun, NoRun
+from trimtab_monitor.replay.columns import Columns, DamagedRun, NoRun, UnreadableRun
 from trimtab_monitor.replay.curves import Curves, keep
 from trimtab_monitor.replay.readers import Note, Row, read_rows
 from trimtab_monitor.types import Incident, Sample
@@ -55,7 +55,8 @@ class Options:
 def replay_file(path: Path, options: Options) -> Replayed:
     """Replay one file, or the TensorBoard event files in one folder.
 
-    A step that goes backwards begins a new attempt, as after a restart or a rollback.
+    A step that goes backwards begins a new attempt, as after a restart or a rollback. What cannot be read
+    after the first row is told as damage: what came before it counts.
 
     Raises:
         UnreadableRun: the file cannot be read, or holds nothing to look at.
@@ -64,10 +65,12 @@ def replay_file(path: Path, options: Options) -> Replayed:
     try:
         for row in read_rows(path, Columns(options.metric, options.step_column), options.note):
             replay.take(row)
-    except DamagedRun as error:
-        if replay.replayed.rows == 0:
+    except UnreadableRun as error:
+        if replay.replayed.rows == 0 or isinstance(error, NoRun):
             raise
-        replay.replayed.damage = str(error)
+        replay.replayed.damage = (
+            str(error) if isinstance(error, DamagedRun) else f"{error}; {DamagedRun.READ}"
+        )
     options.tick(replay.replayed.rows % TICK_ROWS)
     return replay.finish()
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -111,8 +112,9 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(spiky: Path, tmp_pa
     bad.write_text("step,loss\n1,2.0\n2,low\n")
     done = run(bad, tmp_path / "gone.csv", spiky, "--format", "json", cwd=tmp_path)
     assert done.returncode == 2
-    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(spiky)]
-    remedy = "give a number, NaN, inf, or nothing where not measured"
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["file"], each["rows"]) for each in told] == [(str(bad), 1), (str(spiky), 400)]
+    remedy = "give a number, NaN, inf, or nothing where not measured; what came before it was read"
     assert done.stderr.splitlines() == [
         f"trimtab replay: {bad}:3: column loss holds 'low'; {remedy}",
         f"trimtab replay: {tmp_path}/gone.csv: no such file or directory; give a file that can be read",
@@ -137,7 +139,7 @@ def test_what_is_broken_in_a_folder_is_told_and_so_is_a_folder_with_nothing(
 ) -> None:
     (tmp_path / "bad.csv").write_text("step,loss\n1,2.0\n2,low\n")
     done = run(".", "--format", "json", cwd=tmp_path)
-    assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
+    assert (done.returncode, len(done.stdout.splitlines())) == (2, 2)
     assert "bad.csv:3: column loss holds 'low'" in done.stderr
     (tmp_path / "empty").mkdir()
     none = run("empty", cwd=tmp_path)
@@ -149,6 +151,59 @@ def test_a_folder_whose_files_are_all_something_else_is_wrong_input(tmp_path: Pa
     (tmp_path / "table.csv").write_text("name,size\na,1\n")
     done = run(tmp_path, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_what_was_found_before_a_bad_row_is_told(spiky: Path, tmp_path: Path) -> None:
+    spiky.write_text(spiky.read_text().replace("\n300,", "\nthree hundred,"))
+    done = run(spiky, "--format", "json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["rows"]) == (2, 299)
+    assert [each["kind"] for each in told["incidents"]] == ["loss_spike"]
+    assert f"{spiky}:301: column step holds 'three hundred'; " in done.stderr
+
+
+def test_pipes_are_read_whatever_runs_through_them(spiky: Path, tmp_path: Path) -> None:
+    for command, rows in [
+        (f"cat {spiky}", 400),
+        (f"gzip -c {spiky}", 400),
+        (f"gzip -c {spiky} | head -c 3000", 0),
+    ]:
+        line = f"{shlex.join(COMMAND)} <({command}) --format json"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+        told = json.loads(done.stdout)
+        assert told["file"].startswith("/dev/fd/")
+        if rows:
+            assert (done.returncode, told["rows"], done.stderr) == (0, rows, "")
+        else:
+            assert (done.returncode, 0 < told["rows"] < 400) == (2, True)
+            assert (
+                "is cut off or damaged after this line (gzip); give all of it; what came before"
+                in done.stderr
+            )
+
+
+def test_a_device_is_no_run_and_does_not_stop_the_others(spiky: Path, tmp_path: Path) -> None:
+    done = run("/dev/zero", spiky, "--format", "json", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["rows"]) == (2, 400)
+    assert done.stderr == "trimtab replay: /dev/zero: is a device; give a file, or - for standard input\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_output_that_cannot_be_written_is_told(spiky: Path, tmp_path: Path, format_: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, spiky, "--format", format_],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            timeout=120,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "trimtab replay: standard output: no space left on device; free some space, or write it elsewhere\n"
+    )
 
 
 def test_an_event_file_with_a_damaged_end_is_told_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -181,6 +236,12 @@ def test_a_picture_is_drawn(spiky: Path, tmp_path: Path) -> None:
     picture = (tmp_path / "out.png").read_bytes()
     assert picture.startswith(b"\x89PNG\r\n")
     assert len(picture) > 20_000
+
+
+def test_a_picture_is_a_png_or_goes_into_a_folder(spiky: Path, tmp_path: Path) -> None:
+    done = run(spiky, "--plot", "out.jpg", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--plot out.jpg: a picture is a PNG; give a .png file, or a folder that exists" in done.stderr
 
 
 def test_values_off_every_scale_are_no_reason_for_no_picture(tmp_path: Path) -> None:

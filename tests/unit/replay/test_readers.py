@@ -11,6 +11,7 @@ import pytest
 
 from trimtab_monitor.replay.columns import Columns, NoRun, UnreadableRun
 from trimtab_monitor.replay.readers import Row, read_rows
+from trimtab_monitor.replay.readers.text_file import MOST_OF_A_LINE
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -208,6 +209,12 @@ def test_what_is_wrong_with_a_csv_file_is_told_with_its_line(tmp_path: Path, tex
     with pytest.raises(UnreadableRun) as caught:
         read(path)
     assert str(caught.value).startswith(f"{tmp_path}/{message}")
+
+
+def test_a_first_line_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "run.csv", "x" * (MOST_OF_A_LINE + 1))
+    with pytest.raises(NoRun, match="has a line of 16777216 characters"):
+        read(path)
 
 
 # --- JSON Lines ---

@@ -13,7 +13,7 @@ from trimtab_monitor.replay.readers.event_names import event_files_in, is_event_
 from trimtab_monitor.replay.readers.json_document import LOG_HISTORY, read_json_document
 from trimtab_monitor.replay.readers.json_lines import read_json_lines
 from trimtab_monitor.replay.readers.row import Note, Row
-from trimtab_monitor.replay.readers.text_file import open_text, suffix_of
+from trimtab_monitor.replay.readers.text_file import MOST_OF_A_LINE, first_line, open_text, suffix_of
 
 __all__ = ["Note", "Row", "read_rows"]
 
@@ -34,12 +34,16 @@ def read_rows(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     Raises:
         UnreadableRun: it cannot be read, or not all of it.
     """
+    row: Row | None = None
     try:
-        yield from _reader(path)(path, columns, note)
+        for row in _reader(path)(path, columns, note):
+            yield row
     except UnicodeDecodeError as error:
-        raise NoRun(path, None, f"is not UTF-8 text ({error.reason})", "save it as UTF-8") from None
+        kind, line = (NoRun, None) if row is None else (UnreadableRun, row.line)
+        raise kind(path, line, f"is not UTF-8 text ({error.reason})", "save it as UTF-8") from None
     except (EOFError, zlib.error):
-        raise UnreadableRun(path, None, "is cut off or damaged (gzip)", "give all of it") from None
+        line, after = (None, "") if row is None else (row.line, " after this line")
+        raise UnreadableRun(path, line, f"is cut off or damaged{after} (gzip)", "give all of it") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise UnreadableRun(path, None, reason.lower(), "give a file that can be read") from None
@@ -52,7 +56,9 @@ def _reader(path: Path) -> Reader:
     if path.is_dir():
         raise UnreadableRun(path, None, "is a directory", f"give files, as {path}/*.csv")
     with open_text(path) as file:
-        first = next((line for line in file if line.strip()), "").strip()
+        first = first_line(file)
+    if len(first) >= MOST_OF_A_LINE and first[0] not in "[{":
+        raise NoRun(path, None, f"has a line of {MOST_OF_A_LINE} characters", "give CSV, JSON or JSON Lines")
     is_lines = suffix_of(path) in JSON_LINES
     if first.startswith("["):
         return read_json_document

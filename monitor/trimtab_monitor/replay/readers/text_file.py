@@ -9,6 +9,9 @@ from typing import Final, TextIO, cast
 
 COMPRESSED: Final = ".gz"
 
+MOST_OF_A_LINE: Final = 1 << 24
+"""Characters. Only a JSON document has longer lines; a file of anything else might fill the memory."""
+
 
 def open_text(path: Path, newline: str | None = None) -> TextIO:
     """Open a file as UTF-8 text, with or without a mark of its byte order.
@@ -20,6 +23,14 @@ def open_text(path: Path, newline: str | None = None) -> TextIO:
     if path.suffix.lower() == COMPRESSED:
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=newline))
     return path.open(encoding="utf-8-sig", newline=newline)
+
+
+def first_line(file: TextIO) -> str:
+    """The first line that is not blank, without the space around it; no more of it than `MOST_OF_A_LINE`."""
+    while line := file.readline(MOST_OF_A_LINE):
+        if line.strip():
+            return line.strip()
+    return ""
 
 
 def suffix_of(path: Path) -> str:
