@@ -71,7 +71,7 @@ CASES: Final = (
     Case(quiet.improves_for_a_while, held_share=0.0),
     Case(quiet.gap),
     Case(quiet.constant),
-    Case(quiet.crosses_zero),
+    Case(quiet.crosses_zero, held_share=0.9),
     Case(quiet.repeated_steps),
     Case(quiet.out_of_order),
 )

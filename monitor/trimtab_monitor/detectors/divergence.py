@@ -38,6 +38,8 @@ class DivergenceSettings:
 class Divergence:
     """A drift climbs still; a step to a benign new level does not, and is left to `level_shift`.
 
+    A loss that is far above its best has diverged too, however slowly it came there.
+
     >>> import random
     >>> from trimtab_monitor.detectors.lasting_rise import LastingRise
     >>> noise = random.Random(1)
@@ -45,7 +47,8 @@ class Divergence:
     >>> lasting, detector = LastingRise(), Divergence()
     >>> for step, loss in enumerate(losses, start=1):
     ...     sample = Sample(step, float(step), {"loss": loss})
-    ...     found = detector.update(sample, lasting.update(step, loss), lasting.settings)
+    ...     rise = lasting.update(step, loss)
+    ...     found = rise and detector.update(sample, rise, lasting.settings)
     ...     if found:
     ...         print(found.step, found.onset_step, found.severity)
     231 189 warning
@@ -65,10 +68,13 @@ class Divergence:
         if rise is None:
             self.told = -1
             return None
-        if not self._is_a_drift(rise, lasting):
+        if self._is_a_drift(rise, lasting):
+            lift, far = rise.ramp, 1.0 + self.settings.critical_rise
+        elif rise.from_best is not None:
+            lift, far = rise.from_best, 1.0 + 2.0 * lasting.above_best
+        else:
             return None
-        critical = rise.ramp.rise >= log(1.0 + self.settings.critical_rise)
-        severity: Severity = "critical" if critical else "warning"
+        severity: Severity = "critical" if lift.rise >= log(far) else "warning"
         if SEVERITY_RANK[severity] <= self.told:
             return None
         self.told = SEVERITY_RANK[severity]
@@ -78,11 +84,11 @@ class Divergence:
             severity=severity,
             step=sample.step,
             time=sample.time,
-            onset_step=rise.ramp.onset_step,
+            onset_step=lift.onset_step,
             value=sample.values[wire.LOSS],
-            expected=rise.expected,
-            score=rise.ramp.height_sigma,
-            evidence={"samples": rise.ramp.samples, "gain": rise.ramp.gain},
+            expected=rise.expected if lift is rise.ramp else rise.best,
+            score=lift.height_sigma,
+            evidence={"samples": lift.samples, "gain": lift.gain},
         )
 
     def _is_a_drift(self, rise: Rise, lasting: LastingRiseSettings) -> bool:

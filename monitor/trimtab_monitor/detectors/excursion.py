@@ -112,6 +112,7 @@ class Excursion:
     surprise_sum: float = 0.0
     grade: Grade = "none"
     told: int = -1
+    onset_step: int = 0
     again: bool = False
     rho: float = -1.0
 
@@ -145,7 +146,7 @@ class Excursion:
         if value - series.expected >= RESOLUTIONS * last_digit(value):
             self._raise_to(self._grade(rise, surprise))
         if series.waiting >= self.settings.accept_samples:
-            self._accept()
+            self._accept_if_held(level.scale)
         return self._reading(series.expected, rise, residual / level.scale)
 
     @property
@@ -159,23 +160,27 @@ class Excursion:
             return None
         look = young.first_look(level.values, unit, level.floor)
         rise = series.rise_above(look.expected, look.sigma, unit)
-        if not young.stands_out(look, rise, series.waiting):
+        least = self.settings.min_rise
+        if not young.stands_out(look, rise, least, series.waiting):
             self._back_to_normal(young.PLAIN_SIGMA * look.sigma)
             level.absorb(step, unit, residual)
             return None
         self._wait(step, unit, residual)
-        self._raise_to("huge" if young.is_huge(look, rise) else "sustained" if series.waiting > 1 else "none")
+        self._raise_to(
+            "huge" if young.is_huge(look, rise, least) else "sustained" if series.waiting > 1 else "none"
+        )
         if series.waiting >= young.ACCEPT_SAMPLES:
-            self._accept()
+            self._accept_if_held(look.sigma)
         return self._reading(series.value_of(look.expected), rise, look.score)
 
     def _wait(self, step: int, unit: float, residual: float) -> None:
         if not self.series.waiting_steps:
             self._start_anew()
+            self.onset_step = step
         elif self._rises_again(residual):
             self.series.forget_waiting()
             self._start_anew()
-            self.again = True
+            self.again, self.onset_step = True, step
         self.series.wait(step, unit, residual)
 
     def _rises_again(self, residual: float) -> bool:
@@ -196,7 +201,7 @@ class Excursion:
         if not self.active:
             return None
         series = self.series
-        return Reading(self.grade, series.waiting_steps[0], series.waiting, expected, rise, score)
+        return Reading(self.grade, self.onset_step, series.waiting, expected, rise, score)
 
     def _grade(self, rise: float, surprise: float) -> Grade:
         settings = self.settings
@@ -232,17 +237,24 @@ class Excursion:
         return log(1e6 / self.settings.false_alarms_per_million)
 
     def _back_to_normal(self, limit: float) -> None:
-        """What waited was noise, and is learned from, cut to `limit`, unless it was no outlier."""
+        """What waited was noise, and is learned from, cut to `limit`, if there was so little of it.
+
+        However large it was: a hard batch that comes back now and then is part of what is usual.
+        """
         if not self.series.waiting_steps:
             return
-        if not self._is_no_outlier:
+        if self.series.waiting <= OUTLIER_SAMPLES:
             self.series.learn_waiting(limit)
         self.series.forget_waiting()
         self._start_anew()
 
-    def _accept(self) -> None:
-        self.series.accept_waiting()
-        self._start_anew()
+    def _accept_if_held(self, sigma: float) -> None:
+        """What has stayed for so long is the new normal, unless it still climbs: then it waits on."""
+        if self.series.is_held(sigma):
+            self.series.accept_waiting()
+            self._start_anew()
+        else:
+            self.series.forget_half()
 
     def _start_anew(self) -> None:
         self.surprise_sum = 0.0

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from math import isfinite, log
-from typing import Annotated, ClassVar
+from math import exp, isfinite, log
+from typing import Annotated, ClassVar, Final
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from trimtab import wire
+from trimtab_monitor.detectors.best_level import BestLevel
 from trimtab_monitor.detectors.excursion import Excursion, ExcursionSettings, Reading
-from trimtab_monitor.detectors.series import WARM_UP_SAMPLES
-from trimtab_monitor.types import Finding, Sample, Severity
+from trimtab_monitor.detectors.series import NOISE_FLOOR
+from trimtab_monitor.detectors.young import FEWEST_SAMPLES
+from trimtab_monitor.types import SEVERITY_RANK, Finding, Sample, Severity
+
+FAR: Final = 300.0
+"""A norm that is by and by so many times its lowest has exploded, however slowly."""
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class GradExplosionSettings(ExcursionSettings):
-    """When a rise of the gradient norm is told, and when it is critical.
-
-    Nothing is plain before its noise is known: while the learning rate warms up it climbs by itself.
-    """
+    """When a rise of the gradient norm is told, and when it is critical."""
 
     first_judged: Annotated[
         int,
-        Field(ge=WARM_UP_SAMPLES, description="Samples after which it is judged, by its own usual noise."),
-    ] = WARM_UP_SAMPLES
+        Field(
+            ge=FEWEST_SAMPLES,
+            description="Samples after which what is plain is told, though the usual noise is not known yet.",
+        ),
+    ] = 8
     min_rise: Annotated[
         float, Field(gt=0, description="A smaller rise is never told, as a fraction of the usual norm.")
     ] = 1.5
@@ -63,21 +68,50 @@ class GradExplosion:
 
     kind: ClassVar[str] = "grad_explosion"
     excursion: Excursion = field(default_factory=lambda: Excursion(GradExplosionSettings().of_excursion()))
+    best: BestLevel = field(default_factory=BestLevel)
+    far: int = -1
 
     @property
     def active(self) -> bool:
         """Whether the norm is still up."""
-        return self.excursion.active
+        return self.excursion.active or self.far >= 0
 
     def update(self, sample: Sample) -> Finding | None:
         """Take the next sample; return a finding when the explosion begins or gets more severe."""
         norm = sample.values.get(wire.GRAD_NORM)
         if norm is None or not isfinite(norm) or norm <= 0.0:
             return None
+        above = self.best.note(sample.step, log(norm))
         reading = self.excursion.update(sample.step, norm)
+        if above >= log(FAR):
+            found = self._far(sample, above)
+            if found is not None:
+                return found
+        elif above < log(FAR) / 2:
+            self.far = -1
         if reading is None:
             return None
         return self.excursion.tell(self.kind, wire.GRAD_NORM, self._severity(reading), sample, reading)
+
+    def _far(self, sample: Sample, above: float) -> Finding | None:
+        """The norm has been climbing for so long that whatever adapts to it has gone along."""
+        severity: Severity = "critical" if above >= 2.0 * log(FAR) else "warning"
+        if SEVERITY_RANK[severity] <= self.far:
+            return None
+        self.far = SEVERITY_RANK[severity]
+        best = self.best
+        return Finding(
+            kind=self.kind,
+            metric=wire.GRAD_NORM,
+            severity=severity,
+            step=sample.step,
+            time=sample.time,
+            onset_step=best.left_step,
+            value=sample.values[wire.GRAD_NORM],
+            expected=exp(best.best),
+            score=above / max(best.noise, NOISE_FLOOR),
+            evidence={"above_best": exp(above)},
+        )
 
     def _severity(self, reading: Reading) -> Severity:
         still_up = reading.rise >= log(1.0 + self.excursion.settings.min_rise)
@@ -89,3 +123,4 @@ class GradExplosion:
     def rewind(self, step: int) -> None:
         """The run goes on from `step`."""
         self.excursion.rewind(step)
+        self.best, self.far = BestLevel(), -1

@@ -6,7 +6,7 @@ learned from only if the sum falls back to zero, so that the level stays that of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log, sqrt
 from statistics import median
 from typing import Annotated, Final
@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
+from trimtab_monitor.detectors.best_level import BestLevel
 from trimtab_monitor.detectors.level import RobustLevel
 from trimtab_monitor.detectors.rate_climb import RateClimb
 from trimtab_monitor.detectors.series import NOISE_FLOOR, WARM_UP_SAMPLES, Series
@@ -25,6 +26,9 @@ LARGEST_SCORE: Final = 4.0
 
 LEAST_SUM: Final = 2.0
 """Samples wait from this sum on, in sigma; a smaller one is everyday noise."""
+
+HIGHER: Final = 1.05
+"""A sum so many times as high as ever is looked at closely: only then is there anything new."""
 
 FEWEST_SAMPLES: Final = 14
 """A rise is lasting after so many samples."""
@@ -77,6 +81,14 @@ class LastingRiseSettings:
             "the loss is its doing, and is not told, as a fraction of the usual loss.",
         ),
     ] = 0.15
+    above_best: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="A loss that is by and by higher than its best by this fraction has diverged, "
+            "however slowly; by twice that it is critical.",
+        ),
+    ] = 0.5
     accept_samples: Annotated[
         int, Field(ge=16, description="A level held for so many samples is the new normal.")
     ] = 128
@@ -103,12 +115,21 @@ class Lift:
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """A lasting rise after one sample: as a step, and as a ramp. A rise below `least_rise` is not told."""
+    """A lasting rise after one sample: as a step, and as a ramp; and from the best of the run, if it is far.
+
+    `expected` is the usual loss, `best` the best. A rise below `least_rise` is not told.
+    """
 
     expected: float
     step: Lift
     ramp: Lift
-    least_rise: float
+    least_rise: float = 0.0
+    best: float = 0.0
+    from_best: Lift | None = None
+
+
+NO_LIFT: Final = Lift(0.0, 0, 0, 0.0, 0.0)
+"""Nothing rises in this shape."""
 
 
 @dataclass(slots=True)
@@ -123,6 +144,7 @@ class LastingRise:
         default_factory=lambda: Series(RobustLevel(window=LEVEL_WINDOW, floor=NOISE_FLOOR, slow=True))
     )
     rate: RateClimb = field(default_factory=RateClimb)
+    best: BestLevel = field(default_factory=BestLevel)
     cusum: float = 0.0
     lately: float = 0.0
     rho: float = -1.0
@@ -131,10 +153,27 @@ class LastingRise:
 
     def update(self, step: int, value: float) -> Rise | None:
         """Take the next finite value; return the rise when it is significant, and higher than ever."""
-        series = self.series
-        unit = series.unit(step, value)
+        unit = self.series.unit(step, value)
         if unit is None:
             return None
+        above = 0.0 if self.series.linear else self.best.note(step, unit)
+        rise = self._judge(step, unit)
+        if above < log(1.0 + self.settings.above_best) or self.best.noise > log(
+            1.0 + self.settings.most_noise
+        ):
+            return rise
+        return self._far(rise, above)
+
+    def _far(self, rise: Rise | None, above: float) -> Rise:
+        """The loss has been left behind by whatever adapts to it: say how far it is from its best."""
+        series, best = self.series, self.best
+        sigma = max(best.noise, NOISE_FLOOR)
+        lift = Lift(0.0, 0, best.left_step, above / sigma, above)
+        known = rise or Rise(series.expected, NO_LIFT, NO_LIFT)
+        return replace(known, best=series.value_of(best.best), from_best=lift)
+
+    def _judge(self, step: int, unit: float) -> Rise | None:
+        series = self.series
         level = series.level
         if len(level.values) < WARM_UP_SAMPLES:
             level.absorb(step, unit, level.residual(unit))
@@ -156,11 +195,20 @@ class LastingRise:
             series.level.absorb(step, unit, residual)
             return None
         series.wait(step, unit, residual)
-        rise = self._look_closely() if self.cusum > self.highest else None
+        rise = self._look_closely() if self.cusum > HIGHER * self.highest else None
         if series.waiting >= self.settings.accept_samples:
-            series.accept_waiting()
-            self._start_anew()
+            self._accept_if_held()
         return rise
+
+    def _accept_if_held(self) -> None:
+        """What has stayed for so long is the new normal, unless it still climbs: then it waits on."""
+        if self.series.is_held(self.series.level.scale):
+            if self.told:
+                self.best.accept(log(1.0 + self.settings.above_best))
+            self.series.accept_waiting()
+            self._start_anew()
+        else:
+            self.series.forget_half()
 
     def _look_closely(self) -> Rise | None:
         """Fit the shapes, where the sum is higher than it ever was: only then is there anything new."""
@@ -215,4 +263,5 @@ class LastingRise:
     def rewind(self, step: int) -> None:
         """The run goes on from `step`: what came after it did not happen."""
         self._start_anew()
+        self.best = BestLevel()
         self.series.rewind(step)

@@ -44,7 +44,8 @@ class LevelShift:
     >>> lasting, detector = LastingRise(), LevelShift()
     >>> for step, loss in enumerate(losses, start=1):
     ...     sample = Sample(step, float(step), {"loss": loss})
-    ...     found = detector.update(sample, lasting.update(step, loss), lasting.settings)
+    ...     rise = lasting.update(step, loss)
+    ...     found = rise and detector.update(sample, rise, lasting.settings)
     ...     if found:
     ...         print(found.step, found.onset_step, found.severity, round(found.expected, 1))
     210 201 warning 2.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import exp, log
 from typing import Final
 
-from trimtab_monitor.detectors.level import RobustLevel
+from trimtab_monitor.detectors.level import RobustLevel, middle
 
 WARM_UP_SAMPLES: Final = 30
 
@@ -15,6 +15,12 @@ NOISE_FLOOR: Final = 0.002
 
 NEGATIVES: Final = 3
 """A series that was positive for long is taken as logarithms until so many values of it were negative."""
+
+HELD_RISE: Final = log(1.02)
+"""A level that rises by no more than this, from the earlier to the later half of it, is held."""
+
+NEAR_ZERO: Final = 0.2
+"""With more noise than this, in logarithms, a series is about to cross zero."""
 
 LINEAR_UNIT: Final = 10.0
 """Where a series is not positive, a rise is measured against its value or so many sigma, if that is more."""
@@ -64,8 +70,8 @@ class Series:
     def unit(self, step: int, value: float) -> float | None:
         """Return the value in the level's unit; None for one that tells nothing.
 
-        That is a zero in a positive series, or its first two negative values, and any but the first value of a step: what is logged twice lasts
-        no longer for that.
+        That is a zero in a positive series, or its first two negative values; and any but the first value of
+        a step: what is logged twice lasts no longer for that.
         """
         if step == self.last_step:
             return None
@@ -77,7 +83,7 @@ class Series:
         if value == 0.0:
             return None
         self.negatives += 1
-        if self.negatives < NEGATIVES and self.warm:
+        if self.negatives < NEGATIVES and self.warm and self.level.scale < NEAR_ZERO:
             return None
         self._go_linear()
         return value
@@ -118,6 +124,17 @@ class Series:
         """What waited is the new normal."""
         self.level.move_to(self.waiting_steps, self.waiting_values)
         self.forget_waiting()
+
+    def is_held(self, sigma: float) -> bool:
+        """Whether what waits has stayed where it came to: its later half is no higher than its earlier."""
+        half = self.waiting // 2
+        before, after = sorted(self.waiting_residuals[:half]), sorted(self.waiting_residuals[half:])
+        return middle(after) - middle(before) <= max(sigma, 0.0 if self.linear else HELD_RISE)
+
+    def forget_half(self) -> None:
+        """Of what waits the earlier half is forgotten: it is as much as is needed to go on."""
+        for column in (self.waiting_steps, self.waiting_values, self.waiting_residuals):
+            del column[: len(column) // 2]
 
     def forget_waiting(self) -> None:
         """What waited is not to be learned from."""

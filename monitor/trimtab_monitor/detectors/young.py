@@ -24,14 +24,14 @@ SECOND_DIFFERENCE: Final = sqrt(6.0)
 FIRST_DIFFERENCE: Final = 0.5
 """The noise is at least so much of the median step from sample to sample."""
 
-DISTRUST_SAMPLES: Final = 4.0
+DISTRUST_SAMPLES: Final = 6.0
 """The noise is taken to be this larger, divided by the number of samples, than it seems."""
 
-PLAIN_SIGMA: Final = 3.5
-PLAIN_RISE: Final = log(1.15)
+PLAIN_SIGMA: Final = 4.5
+PLAIN_RISES: Final = 2.5
 HUGE_SIGMA: Final = 10.0
-HUGE_RISE: Final = log(1.5)
-"""A plain rise counts when a second follows it, a huge one at once. Logarithms of ratios."""
+HUGE_RISES: Final = 8.0
+"""A plain rise counts when a second follows it, a huge one at once: so many times the least that is told."""
 
 ACCEPT_SAMPLES: Final = 16
 """A level that a young series held for so long is its normal."""
@@ -68,12 +68,15 @@ def first_look(values: Sequence[float], value: float, floor: float) -> FirstLook
     return FirstLook(expected, sigma, (value - expected) / sigma)
 
 
-def stands_out(look: FirstLook, rise: float, waiting: int) -> bool:
-    """Whether the sample may be no noise. Once one waits, half as much is enough for the next."""
-    share = 0.5 if waiting else 1.0
-    return look.score >= share * PLAIN_SIGMA and rise >= share * PLAIN_RISE
+def stands_out(look: FirstLook, rise: float, min_rise: float, waiting: int) -> bool:
+    """Whether the sample may be no noise. What has been told goes on until half of it is gone.
+
+    `rise` is the logarithm of a ratio, `min_rise` a fraction.
+    """
+    share = 0.5 if waiting > 1 else 1.0
+    return look.score >= share * PLAIN_SIGMA and rise >= share * log(1.0 + PLAIN_RISES * min_rise)
 
 
-def is_huge(look: FirstLook, rise: float) -> bool:
+def is_huge(look: FirstLook, rise: float, min_rise: float) -> bool:
     """Whether one such sample is enough."""
-    return look.score >= HUGE_SIGMA and rise >= HUGE_RISE
+    return look.score >= HUGE_SIGMA and rise >= log(1.0 + HUGE_RISES * min_rise)

@@ -111,15 +111,23 @@ def test_after_a_rollback_to_its_first_steps_a_run_is_still_judged_by_its_own_no
     assert [finding.severity for finding in found] == ["info", "warning", "critical"]
 
 
-def test_a_rewind_further_back_than_it_remembers_keeps_it_warm() -> None:
+def test_a_rewind_further_back_than_samples_are_remembered_knows_the_level_of_then() -> None:
     detectors = DetectorSet()
-    for sample in stream(4, 500):
-        detectors.update(sample)
-    detectors.rewind(5)
-    assert detectors.loss_spike.excursion.series.warm
-    detectors.update(Sample(6, 0.0, {"loss": 2.0}))
-    (found,) = detectors.update(Sample(7, 0.0, {"loss": 30.0}))
-    assert (found.kind, found.severity) == ("loss_spike", "critical")
+    for step in range(4000):
+        detectors.update(Sample(step, 0.0, {"loss": 2.0 + 8.0 * math.exp(-step / 800)}))
+    detectors.rewind(1000)
+    assert detectors.loss_spike.excursion.series.expected == pytest.approx(4.3, rel=0.1)
+    for step in range(1001, 1400):
+        assert detectors.update(Sample(step, 0.0, {"loss": 2.0 + 8.0 * math.exp(-step / 800)})) == []
+
+
+def test_a_rewind_to_the_first_steps_begins_anew() -> None:
+    detectors = DetectorSet()
+    for step in range(600):
+        detectors.update(Sample(step, 0.0, {"loss": 2.0 + 8.0 * math.exp(-step / 80)}))
+    detectors.rewind(0)
+    for step in range(1, 200):
+        assert detectors.update(Sample(step, 0.0, {"loss": 2.0 + 8.0 * math.exp(-step / 80)})) == []
 
 
 def test_a_sample_of_a_new_attempt_rewinds_and_one_of_an_old_is_ignored() -> None:

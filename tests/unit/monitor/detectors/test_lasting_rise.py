@@ -96,3 +96,32 @@ def test_shapes_never_fail_and_their_gains_are_no_less_than_nothing(values: list
     assert min(step.gain, ramp.gain) >= 0.0
     assert max(step.samples, ramp.samples) < len(values)
     assert 0.0 <= autocorrelation(values) <= 0.97
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        pytest.param([2.0 * 1.25**step for step in range(60)], id="by a quarter a step"),
+        pytest.param([2.0 + 0.1 * step for step in range(120)], id="linearly"),
+        pytest.param(
+            [*(10.0 - 0.3 * step for step in range(9)), *(7.3 * 1.03**step for step in range(80))], id="soon"
+        ),
+    ],
+)
+def test_a_run_that_diverges_from_its_beginning_is_told(losses: list[float]) -> None:
+    found = told(noisy(losses, sigma=0.01))
+    assert {finding.severity for finding in found} >= {"critical"}
+    assert found[0].step < 60
+
+
+def test_what_still_climbs_is_not_accepted() -> None:
+    found = told(noisy(FLAT + [2.0 + 0.003 * step for step in range(1000)]))
+    assert found[0].severity == "warning"
+    assert found[-1].severity == "critical"
+    assert len(found) <= 4
+
+
+def test_a_level_that_was_accepted_is_not_told_again_as_far_from_the_best() -> None:
+    found = told(noisy(FLAT + [3.1] * 1000))
+    assert found[0].kind == "level_shift"
+    assert max(finding.step for finding in found) < 440
