@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite, log
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,8 +30,25 @@ from trimtab_monitor.types import Detector, Finding, Sample
 
 __all__ = ["DetectorSet", "DetectorSettings"]
 
-STATISTICS_RANK = 0
-"""Statistics are made of this rank's samples; non-finite values count on every rank; paces are compared."""
+LOSSES_MISSED: Final = 256
+"""A rank other than 0 that sent no loss while others sent those of so many steps leads no more."""
+
+OF_ONE_RANK: Final = (
+    "loss_spike",
+    "grad_explosion",
+    "lasting_rise",
+    "divergence",
+    "level_shift",
+    "vanishing_gradients",
+    "layers",
+    "dead_layer",
+    "exploding_layer",
+    "plateau",
+    "overfitting",
+    "loss_scale_collapse",
+    "throughput_drop",
+)
+"""The attributes that hold statistics: of one rank. Non-finite values count on all, paces are compared."""
 
 
 class DetectorSettings(BaseModel):
@@ -87,7 +105,11 @@ class DetectorSettings(BaseModel):
 
 @dataclass(slots=True)
 class DetectorSet:
-    """All detectors of one run. Serialises with msgspec, and goes on exactly where it was."""
+    """All detectors of one run. Serialises with msgspec, and goes on exactly where it was.
+
+    Statistics are made of the samples of `rank`: the lowest that sends a loss, for of a pipeline only the
+    last stage knows it; rank 0 while none does. `led` says whether it sent one.
+    """
 
     non_finite: NonFinite = field(default_factory=NonFinite)
     loss_spike: LossSpike = field(default_factory=LossSpike)
@@ -106,6 +128,10 @@ class DetectorSet:
     straggler: Straggler = field(default_factory=Straggler)
     faulty_device: FaultyDevice = field(default_factory=FaultyDevice)
     attempt: int = 0
+    rank: int = 0
+    led: bool = False
+    losses_missed: int = 0
+    missed_step: int = -1
 
     @classmethod
     def build(cls, settings: DetectorSettings) -> DetectorSet:
@@ -143,16 +169,32 @@ class DetectorSet:
             self.rewind(sample.step - 1)
         found: list[Finding] = []
         _keep(found, self.non_finite.update(sample))
-        if sample.rank == STATISTICS_RANK:
+        if sample.rank == self.rank or (wire.LOSS in sample.values and self._takes_over(sample)):
             self._statistics(sample, found)
-        if sample.rank != STATISTICS_RANK or self.straggler.has_peers:
+        if sample.rank or self.straggler.has_peers:
             _keep(found, self.straggler.update(sample))
         return found
+
+    def _takes_over(self, sample: Sample) -> bool:
+        """Whether statistics are made of this rank from now on, as it sends a loss: they begin anew."""
+        if self.led and sample.rank > self.rank:
+            if self.rank == 0 or sample.step <= self.missed_step:
+                return False
+            self.missed_step = sample.step
+            self.losses_missed += 1
+            if self.losses_missed <= LOSSES_MISSED:
+                return False
+        self.rank = sample.rank
+        for name in OF_ONE_RANK:
+            setattr(self, name, _anew(getattr(self, name)))
+        return True
 
     def _statistics(self, sample: Sample, found: list[Finding]) -> None:
         """Ask the detectors of the metrics that the sample has, and no others."""
         values = sample.values
         if wire.LOSS in values:
+            self.led = True
+            self.losses_missed = 0
             spike = self.loss_spike.update(sample)
             if spike is not None:
                 found.append(spike)
@@ -200,6 +242,7 @@ class DetectorSet:
     def rewind(self, step: int) -> None:
         """The run was rolled back to `step`, or started again there: forget what came after it."""
         self.layers.rewind()
+        self.losses_missed, self.missed_step = 0, -1
         self.lasting_rise.rewind(step)
         for detector in self._all():
             detector.rewind(step)
@@ -228,3 +271,12 @@ class DetectorSet:
 def _keep(found: list[Finding], finding: Finding | None) -> None:
     if finding is not None:
         found.append(finding)
+
+
+def _anew(known: Any) -> Any:
+    """Make a detector with the settings of a known one, and nothing learned."""
+    if isinstance(known, LayerNorms):
+        return LayerNorms(known.min_rise, known.min_fall)
+    if isinstance(known, (LossSpike, GradExplosion)):
+        return type(known)(Excursion(known.excursion.settings))
+    return type(known)(known.settings)
