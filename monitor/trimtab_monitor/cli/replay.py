@@ -57,7 +57,10 @@ def command(
         typer.Option(metavar="NAME", help="The column or tag to take as the loss.  [default: loss, ...]"),
     ] = None,
     step_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column with the step.  [default: step, ...]")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The column with the step; none: count rows.  [default: step, ...]"
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
 ) -> None:

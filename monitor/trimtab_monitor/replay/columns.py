@@ -98,6 +98,8 @@ LAYER_PREFIX: Final = f"{wire.GRAD_NORM}/"
 """What begins with it is the gradient norm of a layer or group, and keeps its name."""
 
 NAMES_TOLD: Final = 20
+LOSSES_TOLD: Final = 3
+COUNT_ROWS: Final = "none"
 MOST_STEPS: Final = 2**53
 """Above it, not every whole number is a number of its own in JSON and in CSV."""
 NOT_MEASURED: Final = frozenset({"", "null", "none"})
@@ -141,10 +143,30 @@ def named(names: Iterable[str], wanted: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the loss and the step are called; none: one of their usual names."""
+    """What the loss and the step are called; None: one of their usual names.
+
+    A step that is called `none`, where no column is, means that rows are counted.
+    """
 
     metric: str | None = None
     step: str | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether it was asked for that rows are counted."""
+        return self.step is not None and spelt(self.step) == COUNT_ROWS
+
+    def note_of_losses(self, path: Path, names: Iterable[str], taken: str) -> str | None:
+        """Tell that other names could stand for the loss too, and how to choose, unless one was asked for."""
+        usual = METRIC_NAMES[wire.LOSS]
+        others = sorted(name for name in set(names) if name != taken and spelt(name) in usual)
+        if self.metric is not None or not others:
+            return None
+        more = f" and {len(others) - LOSSES_TOLD} more" if len(others) > LOSSES_TOLD else ""
+        return (
+            f"{path}: {taken} is taken as the loss, not {', '.join(others[:LOSSES_TOLD])}{more}: "
+            "choose with --metric NAME"
+        )
 
     def metrics(self, names: Collection[str]) -> dict[str, str]:
         """Return which name stands for which standard metric. No name stands for two."""
@@ -170,12 +192,21 @@ def _asked_for(names: Collection[str], asked: str) -> str | None:
 
 def no_loss(path: Path, columns: Columns, names: Iterable[str], of: str = "column") -> UnreadableRun:
     """The error for a file that has no loss."""
+    names = set(names)
+    if of == "tag" and not names:
+        return NoRun(path, None, "holds no scalars", "give an event file in which a loss was logged")
     if columns.metric is not None:
         return no_such(path, columns.metric, names, "--metric", of)
     looked_for = " or ".join(METRIC_NAMES[wire.LOSS][:3])
     return NoRun(
         path, None, f"no {of} {looked_for} ({_list(names, of)})", "name the one to watch with --metric NAME"
     )
+
+
+def no_step(path: Path, names: Iterable[str]) -> str:
+    """The note for a file without a column of steps."""
+    remedy = "name it with --step-column NAME, if there is one"
+    return f"{path}: no column {STEP_NAMES[0]}: rows are counted from 1; {remedy} ({_list(names, 'column')})"
 
 
 def no_such(path: Path, name: str, names: Iterable[str], option: str, of: str = "column") -> UnreadableRun:

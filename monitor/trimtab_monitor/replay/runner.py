@@ -114,7 +114,8 @@ class _Replay:
             place = path if row.line is None else f"{path}:{row.line}"
             self._options.note(f"{place}: step {step} after step {self._last_step}: attempt {attempt} begins")
         if attempt == ATTEMPTS_TOLD:
-            self._options.note(f"{path}: later attempts are not told; is the column of steps the right one?")
+            remedy = "if the column of steps begins anew with every epoch, --step-column none counts rows"
+            self._options.note(f"{path}: later attempts are not told; {remedy}")
 
     def finish(self) -> Replayed:
         """Return what was found.

@@ -158,7 +158,31 @@ def test_without_a_step_rows_are_not_numbered_and_that_is_told(tmp_path: Path) -
     path = write(tmp_path, "run.csv", "loss\n2.5\n2.4\n")
     rows, notes = read(path)
     assert [row.step for row in rows] == [None, None]
-    assert notes == [f"{path}: no column step: rows are counted from 1"]
+    remedy = "name it with --step-column NAME, if there is one"
+    assert notes == [f"{path}: no column step: rows are counted from 1; {remedy} (columns: loss)"]
+    assert read(path, step="none") == (rows, [])
+
+
+BOTH = {"step": 1, "train/loss": 2.0, "total_loss": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("run.csv", "step,train/loss,total_loss\n1,2.0,2.5\n"), ("run.jsonl", json.dumps(BOTH) + "\n")],
+)
+def test_which_column_is_taken_as_the_loss_is_told_where_others_could_be(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = write(tmp_path, name, text)
+    rows, notes = read(path)
+    assert rows[0].values == {"loss": 2.0}
+    assert notes == [f"{path}: train/loss is taken as the loss, not total_loss: choose with --metric NAME"]
+    assert read(path, metric="total_loss")[1] == []
+
+
+def test_a_loss_in_a_summary_at_the_end_is_no_other_loss(tmp_path: Path) -> None:
+    path = write(tmp_path, "run.jsonl", '{"step": 1, "loss": 2}\n{"step": 2, "train_loss": 2.1}\n')
+    assert read(path)[1] == []
 
 
 def test_a_last_line_that_is_cut_off_is_left_out_and_told(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from trimtab_monitor.replay.runner import Options, replay_file
 from trimtab_monitor.replay.text import plain_lines, tell
 from trimtab_monitor.types import Sample
 
+REMEDY = "if the column of steps begins anew with every epoch, --step-column none counts rows"
+
 
 def losses(steps: int, seed: int = 1) -> list[float]:
     noise = random.Random(seed)
@@ -65,7 +67,14 @@ def test_steps_in_no_order_are_not_told_one_by_one(tmp_path: Path) -> None:
     path = write(tmp_path, [(100 - step, 2.0) for step in range(100)])
     assert replay_file(path, Options(note=notes.append)).rows == 100
     assert len(notes) == 11
-    assert notes[-1] == f"{path}: later attempts are not told; is the column of steps the right one?"
+    assert notes[-1] == f"{path}: later attempts are not told; " + REMEDY
+
+
+def test_rows_are_counted_where_steps_begin_anew_with_every_epoch(tmp_path: Path) -> None:
+    notes: list[str] = []
+    path = write(tmp_path, [(row % 20, loss) for row, loss in enumerate([*losses(200), 9.0])])
+    (incident,) = replay_file(path, Options(step_column="none", note=notes.append)).incidents
+    assert (incident.attempt, incident.detected_step, notes) == (0, 201, [])
 
 
 def test_rows_without_a_step_are_counted(tmp_path: Path) -> None:

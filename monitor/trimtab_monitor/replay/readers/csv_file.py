@@ -10,11 +10,11 @@ from typing import TextIO
 
 from trimtab import wire
 from trimtab_monitor.replay.columns import (
-    STEP_NAMES,
     Columns,
     NoRun,
     UnreadableRun,
     no_loss,
+    no_step,
     no_such,
     number,
     whole_step,
@@ -66,12 +66,16 @@ def _layout(path: Path, header: Sequence[str], columns: Columns, note: Note) -> 
     found = columns.metrics(header)
     if wire.LOSS not in found:
         raise no_loss(path, columns, header)
+    told = columns.note_of_losses(path, header, found[wire.LOSS])
+    if told is not None:
+        note(told)
     metrics = [(header.index(name), name, standard) for standard, name in found.items()]
     step = columns.step_name(header)
     if step is None:
-        if columns.step is not None:
+        if columns.step is None:
+            note(no_step(path, header))
+        elif not columns.counted:
             raise no_such(path, columns.step, header, "--step-column")
-        note(f"{path}: no column {STEP_NAMES[0]}: rows are counted from 1")
     return _Layout(len(header), None if step is None else (header.index(step), step), metrics)
 
 

@@ -35,11 +35,15 @@ def read_event_files(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     if columns.step is not None:
         note(f"{path}: event files tell the step themselves: --step-column is for other files")
     scalars = Scalars(columns)
-    damage = [told for file in _by_start(path) if (told := _read(scalars, file, note)) is not None]
+    damage = [why for file in _by_start(path) if (why := _read(scalars, file, note)) is not None]
     names = scalars.tags.keys() | scalars.others
     found = columns.metrics(list(scalars.tags))
     if wire.LOSS not in found:
         raise DamagedRun(path, "; ".join(damage)) if damage else no_loss(path, columns, names, "tag")
+    lasting = [name for name, tag in scalars.tags.items() if len(tag.steps) > 1]  # else it is of a summary
+    told = columns.note_of_losses(path, lasting, found[wire.LOSS])
+    if told is not None:
+        note(told)
     chosen = {standard: scalars.tags[name] for standard, name in found.items()}
     unstepped = (
         len(chosen[wire.LOSS].steps) > 1 and len({*chain(*(tag.steps for tag in chosen.values()))}) == 1

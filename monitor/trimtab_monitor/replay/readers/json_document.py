@@ -20,8 +20,7 @@ _REMEDY: Final = "give JSON Lines, an array of objects, or a trainer_state.json"
 
 def read_json_document(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     """Read the rows. A row's line is its place in their list, counted from 1."""
-    del note
-    rows = ObjectRows(path, columns)
+    rows = ObjectRows(path, columns, note)
     for line, raw in enumerate(_rows(path), start=1):
         yield rows.row(line, raw)
     rows.finish()

@@ -14,7 +14,7 @@ from trimtab_monitor.replay.readers.text_file import is_cut_off, open_text
 
 def read_json_lines(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     """Read JSON Lines row by row."""
-    rows = ObjectRows(path, columns)
+    rows = ObjectRows(path, columns, note)
     with open_text(path) as file:
         for (line, text), is_last in with_last(enumerate(file, start=1)):
             if not text.strip():

@@ -17,7 +17,7 @@ from trimtab_monitor.replay.columns import (
     shown,
     whole_step,
 )
-from trimtab_monitor.replay.readers.row import Row
+from trimtab_monitor.replay.readers.row import Note, Row
 
 NAMES_KEPT = 1000
 
@@ -31,10 +31,11 @@ class ObjectRows:
 
     path: Path
     columns: Columns
+    note: Note
     found: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     step_name: str | None = None
-
+    of_losses: str | None = None
     rows: int = 0
 
     def row(self, line: int, raw: object) -> Row:
@@ -63,6 +64,13 @@ class ObjectRows:
         self.seen |= set(raw)
         new = [name for name in raw if name not in self.found.values()]
         self.found = self.columns.metrics(new) | self.found
+        taken = self.found.get(wire.LOSS)
+        if (
+            taken is not None and taken in raw and self.of_losses is None
+        ):  # a summary at the end may have a loss of its own
+            self.of_losses = self.columns.note_of_losses(self.path, raw, taken)
+            if self.of_losses is not None:
+                self.note(self.of_losses)
         if self.step_name is None:
             self.step_name = self.columns.step_name(raw.keys())
 
@@ -85,5 +93,5 @@ class ObjectRows:
             raise NoRun(self.path, None, "is empty", "give one JSON object a row")
         if wire.LOSS not in self.found:
             raise no_loss(self.path, self.columns, self.seen)
-        if self.step_name is None and self.columns.step is not None:
+        if self.step_name is None and self.columns.step is not None and not self.columns.counted:
             raise no_such(self.path, self.columns.step, self.seen, "--step-column")
