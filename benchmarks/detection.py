@@ -1,9 +1,9 @@
 """How well instability is detected: Trimtab beside its peers, one JSON line a detector, a table for people.
 
-    python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses] [--plot-misses OUT.png]
-    python benchmarks/detection.py --cross-validate [--curves DIR]
-    python benchmarks/detection.py --cases [--seeds 20]
-    python benchmarks/detection.py --speed [--samples 1000000]
+    .venv/bin/python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses] [--plot-misses OUT.png]
+    .venv/bin/python benchmarks/detection.py --cross-validate [--curves DIR]
+    .venv/bin/python benchmarks/detection.py --cases [--seeds 20]
+    .venv/bin/python benchmarks/detection.py --speed [--samples 1000000]
 
 The curves are our own unless a folder is named (INDEX.csv, LABELS.csv and the CSV files that they name). The
 matching rule stands in detection_bench/matching.py; cases are series of which the truth is known. JSON goes

@@ -1,6 +1,6 @@
 """What a step costs the training thread: Trimtab beside its peers, in one run, one JSON line a client.
 
-    python benchmarks/hooks.py [--steps 10000] [--url URL]
+    .venv/bin/python benchmarks/hooks.py [--steps 10000] [--url URL]
 
 Every client logs the same loss, gradient norm and learning rate once a step, in a process of its own: back
 to back, which is the worst case for a client with a thread, and paced by about half a millisecond of Python

@@ -1,6 +1,6 @@
 """Make the curves of our own: the demo GPT under injected instabilities, labelled by what was injected.
 
-    python benchmarks/make_curves.py [--steps 500] [--out benchmarks/curves]
+    .venv/bin/python benchmarks/make_curves.py [--steps 500] [--out benchmarks/curves]
 
 Sixteen runs of a small GPT, a few minutes on one core. Each injected run has a twin of the same seed and data
 without the injection; whether an event is major, and where it ends, is read off the difference between both,

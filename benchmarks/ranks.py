@@ -1,4 +1,4 @@
-"""How surely, and how soon, a slow rank and a faulty GPU are told: `python benchmarks/ranks.py`.
+"""How surely, and how soon, a slow rank and a faulty GPU are told: `.venv/bin/python benchmarks/ranks.py`.
 
 Jobs are made up, seeded: lognormal noise of a tenth on each step, ranks that differ by 2 %, a slow begin, a
 pause every hundred steps, single steps ten times as long; boards that differ by 2 % and 2.5 degrees, and
