@@ -108,7 +108,8 @@ class DetectorSet:
     """All detectors of one run. Serialises with msgspec, and goes on exactly where it was.
 
     Statistics are made of the samples of `rank`: the lowest that sends a loss, for of a pipeline only the
-    last stage knows it; rank 0 while none does. `led` says whether it sent one.
+    last stage knows it; rank 0 while none does. `led` says whether it sent one, `own_norms` whether it sends
+    gradient norms, being another rank than 0: until it does those of rank 0, or of the whole run, count.
     """
 
     non_finite: NonFinite = field(default_factory=NonFinite)
@@ -130,6 +131,7 @@ class DetectorSet:
     attempt: int = 0
     rank: int = 0
     led: bool = False
+    own_norms: bool = False
     losses_missed: int = 0
     missed_step: int = -1
 
@@ -171,6 +173,8 @@ class DetectorSet:
         _keep(found, self.non_finite.update(sample))
         if sample.rank == self.rank or (wire.LOSS in sample.values and self._takes_over(sample)):
             self._statistics(sample, found)
+        elif sample.rank == 0 and not self.own_norms:
+            self._of_gradients(sample, found)
         if sample.rank or self.straggler.has_peers:
             _keep(found, self.straggler.update(sample))
         return found
@@ -184,7 +188,7 @@ class DetectorSet:
             self.losses_missed += 1
             if self.losses_missed <= LOSSES_MISSED:
                 return False
-        self.rank = sample.rank
+        self.rank, self.own_norms = sample.rank, False
         for name in OF_ONE_RANK:
             setattr(self, name, _anew(getattr(self, name)))
         return True
@@ -211,6 +215,7 @@ class DetectorSet:
         values = sample.values
         if wire.GRAD_NORM in values:
             self.layers.whole = True
+            self.own_norms = sample.rank != 0
             _keep(found, self.grad_explosion.update(sample))
             _keep(found, self.vanishing_gradients.update(sample))
         if wire.LOSS_SCALE in values:

@@ -97,3 +97,22 @@ def test_what_begins_anew_keeps_its_settings() -> None:
         told(detector, [Sample(1, 0.0, {"loss": 2.0}, rank=5)])
     assert all(getattr(detectors, name) == getattr(fresh, name) for name in OF_ONE_RANK)
     assert detectors.loss_spike.excursion.settings.min_rise == 0.5
+
+
+def test_gradient_norms_of_the_whole_run_count_where_the_leading_rank_has_none() -> None:
+    noise, detectors, found = random.Random(1), DetectorSet(), []
+    for step in range(150):
+        found += detectors.update(Sample(step, 0.0, {"loss": 2.0 + noise.gauss(0, 0.05)}, rank=3))
+        norm = noise.lognormvariate(0, 0.1) * (1e4 if step >= 120 else 1.0)
+        found += detectors.update(Sample(step, 0.0, {"grad_norm": norm}))
+    assert detectors.rank == 3
+    assert {finding.kind for finding in found} == {"grad_explosion"}
+
+
+def test_gradient_norms_of_rank_0_do_not_count_beside_those_of_the_leading_rank() -> None:
+    noise, detectors = random.Random(1), DetectorSet()
+    for step in range(150):
+        norm = noise.lognormvariate(0, 0.1)
+        values = {"loss": 2.0 + noise.gauss(0, 0.05), "grad_norm": norm}
+        assert detectors.update(Sample(step, 0.0, values, rank=3)) == []
+        assert detectors.update(Sample(step, 0.0, {"grad_norm": 1e4 * norm})) == []
