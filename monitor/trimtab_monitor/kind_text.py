@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from trimtab import wire
 from trimtab_monitor.types import Incident
-from trimtab_monitor.wording import listed, number, plural, step_text
+from trimtab_monitor.wording import LISTED, listed, number, plural, step_text
 
 NAMES: Final = {
     wire.LOSS: "loss",
@@ -176,13 +176,26 @@ def _slower(incident: Incident) -> str:
 def _straggler(incident: Incident) -> str:
     evidence = incident.evidence
     value, baseline = evidence["value"], evidence["baseline"]
-    rank, compared = _seen(incident, "rank"), _seen(incident, "compared")
-    who = f"rank {evidence['ranks'][0] if rank is None else rank}"
+    compared, since = _seen(incident, "compared"), _seen(incident, "since_step")
+    who = _slow_ranks(incident)
     others = "the other ranks" if compared is None else f"the median of {compared} ranks"
     factor = _seen(incident, "factor") or (value / baseline if baseline > 0.0 else None)
     slow = f"longer than {others}" if factor is None else f"{factor:.2g} times as long as {others}"
-    told = f"{who} takes {slow}{_others(incident, 'rank', 'rank')}, {_since(incident)}"
+    told = f"{who} {slow}, since step {step_text(incident.start_step if since is None else since)}"
     return f"{told}: {number(value)} s a step, not {number(baseline)} s"
+
+
+def _slow_ranks(incident: Incident) -> str:
+    """The ranks that all findings tell of, the first few by name, and what they do."""
+    rank = _seen(incident, "rank")
+    told = {each["rank"] for each in incident.evidence["findings"] if each["kind"] == incident.kind}
+    slow = {incident.evidence["ranks"][0] if rank is None else rank, *(_seen(incident, "slow_ranks") or ())}
+    ranks = sorted(slow | told if len(told) > 1 else slow)
+    more = max(len(ranks), _seen(incident, "slow") or 0) - len(ranks[:LISTED])
+    if len(ranks) + more == 1:
+        return f"rank {ranks[0]} takes"
+    shown = ", ".join(str(each) for each in ranks[:LISTED])
+    return f"ranks {shown}{f' and {more} more' if more else ''} take up to"
 
 
 def _faulty(incident: Incident) -> str:
@@ -199,7 +212,7 @@ def _faulty(incident: Incident) -> str:
 
 
 def _others(incident: Incident, key: str, unit: str) -> str:
-    """How many more layers, ranks or devices have the same trouble."""
+    """How many more layers or devices have the same trouble."""
     told = {each.get(key) for each in incident.evidence["findings"] if each["kind"] == incident.kind}
     others = max(len(told), _seen(incident, f"{unit}s") or 0) - 1
     return f", and {plural(others, f'other {unit}')}" if others > 0 else ""

@@ -180,6 +180,9 @@ class Straggler:
         else:
             self.slow[rank] = [1, self.paces.judged * self.paces.round_steps]
 
+    def _lately(self, rank: int) -> float:
+        return self.lately.get(rank, 0.0)
+
     def _lasts(self, rank: int, rounds_short: int = 0) -> bool:
         many = len(self.paces.ranks) >= RANKS_FOR_SPREAD
         plain = self.lately.get(rank, 0.0) >= PLAIN * log(1.0 + self.settings.slower_always)
@@ -210,7 +213,8 @@ class Straggler:
                 "rank": worst,
                 "factor": exp(level - middle),
                 "compared": len(above),
-                "slow_ranks": sorted(ranks, key=above.__getitem__, reverse=True)[:RANKS_NAMED],
+                "slow": len(self.told),
+                "slow_ranks": sorted(self.told, key=self._lately, reverse=True)[:RANKS_NAMED],
                 "since_step": onset,
             },
         )

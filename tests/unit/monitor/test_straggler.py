@@ -275,3 +275,13 @@ def test_it_does_not_matter_which_rank_sends_its_batch_first(batch: int, seconds
             for step in range(begin, begin + batch):
                 values = {"loss": 2.0, "step_seconds": seconds}
                 assert detectors.update(Sample(step, 1.7e9 + step * seconds, values, rank=rank)) == []
+
+
+def test_ranks_that_become_slow_are_all_named_the_slowest_first() -> None:
+    def three(rank: int, step: int) -> float:
+        return {3: 1.5, 7: 2.0, 9: 1.7}.get(rank, 1.0) if step >= 200 else 1.0
+
+    detectors = DetectorSet()
+    found = [finding for sample in job(16, 400, three) for finding in detectors.update(sample)]
+    assert found[-1].evidence["slow_ranks"] == [7, 9, 3]
+    assert found[-1].evidence["slow"] == 3
