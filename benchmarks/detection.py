@@ -1,6 +1,7 @@
 """How well instability is detected: Trimtab beside its peers, one JSON line a detector, a table for people.
 
-    .venv/bin/python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses] [--plot-misses OUT.png]
+    .venv/bin/python benchmarks/detection.py [--curves DIR] [--plot OUT.png] [--misses]
+                                             [--plot-misses OUT.png]
     .venv/bin/python benchmarks/detection.py --cross-validate [--curves DIR]
     .venv/bin/python benchmarks/detection.py --cases [--seeds 20]
     .venv/bin/python benchmarks/detection.py --speed [--samples 1000000]

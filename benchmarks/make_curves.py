@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 
@@ -25,6 +26,7 @@ from curve_making.training import Measured, train
 from trimtab_monitor.demo.text import standard_library
 
 SOURCE = "trimtab/demo-gpt"
+FEWEST_STEPS = 10
 LABEL_COLUMNS = ("file", "kind", "start_step", "peak_step", "end_step", "severity", "comment")
 
 
@@ -33,13 +35,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=500, help="steps a run")
+    parser.add_argument("--steps", type=enough, default=500, help="steps a run")
     parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "curves", help="folder to write to"
+        "--out", type=writable, default=Path(__file__).parent / "curves", help="folder to write to"
     )
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    asked.out.mkdir(parents=True, exist_ok=True)
     made = {recipe: timed(recipe, asked.steps) for recipe in RECIPES}
     twins = {recipe.base: rows for recipe, rows in made.items() if not recipe.injections}
     for recipe, rows in made.items():
@@ -47,6 +48,25 @@ def main() -> None:
     index = [index_row(*each) for each in made.items()]
     write_rows(asked.out / "INDEX.csv", list(index[0]), [list(row.values()) for row in index])
     write_rows(asked.out / "LABELS.csv", LABEL_COLUMNS, label_rows(made, twins))
+
+
+def enough(text: str) -> int:
+    """Steps a run: what is injected must have room."""
+    if not text.isdecimal() or int(text) < FEWEST_STEPS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {FEWEST_STEPS}")
+    return int(text)
+
+
+def writable(text: str) -> Path:
+    """A folder that curves can be written to, made if need be: known before anything is trained."""
+    folder = Path(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written ({reason}); give another") from None
 
 
 def timed(recipe: Recipe, steps: int) -> list[Measured]:

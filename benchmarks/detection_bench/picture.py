@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import dist
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,11 @@ from matplotlib.figure import Figure
 from detection_bench.running import OURS, Judged
 
 OURS_COLOUR, PEER_COLOUR = "#0b6e4f", "#9aa5b1"
+NEAR = 0.03
+"""Points of the plane that are nearer share one label."""
+
+Numbered = tuple[int, Judged]
+
 F1_LEVELS = (0.2, 0.4, 0.6, 0.8, 0.9)
 
 
@@ -24,7 +31,8 @@ def draw(judged: Sequence[Judged], path: Path) -> None:
     plane, bars, delays, false = figure.subplots(1, 4, width_ratios=(1.6, 1, 1, 1))
     _precision_recall(plane, ordered)
     _bars(bars, "F1", [each.score.f1 for each in ordered], ordered)
-    bars.set_yticks(range(len(ordered)), [each.name for each in ordered])
+    names = [f"{each.name}  {len(ordered) - at}" for at, each in enumerate(ordered)]
+    bars.set_yticks(range(len(ordered)), names)
     _bars(delays, "median delay (samples)", [each.score.wanted.delay_median for each in ordered], ordered)
     _bars(false, "false alarms per 1,000", [each.score.false_alarms_per_1000 for each in ordered], ordered)
     for axes in (delays, false):
@@ -41,16 +49,35 @@ def _precision_recall(axes: Axes, judged: Sequence[Judged]) -> None:
         inside = (precision > 0) & (precision <= 1)
         axes.plot(recall[inside], precision[inside], color="#dde2e7", linewidth=0.8, zorder=0)
         axes.annotate(f"F1 {f1}", (1.0, f1 / (2 - f1)), fontsize=7, color="#7b8794")
-    for each in judged:
-        axes.scatter(each.score.recall, each.score.precision, color=_colour(each), s=40)
-        axes.annotate(
-            each.name,
-            (each.score.recall, each.score.precision),
-            (4, 4),
-            textcoords="offset points",
-            fontsize=8,
-        )
+    for names, (recall_, precision_), colour in places(judged):
+        axes.scatter(recall_, precision_, color=colour, s=40, clip_on=False, zorder=3)
+        axes.annotate(names, (recall_, precision_), (5, 3), textcoords="offset points", fontsize=8)
     axes.set(xlim=(0, 1.08), ylim=(0, 1.05), xlabel="recall of major events", ylabel="precision")
+
+
+def places(judged: Sequence[Judged]) -> list[tuple[str, tuple[float, float], str]]:
+    """The points of the plane, each with the numbers of the detectors there: of near ones the first's place.
+
+    Numbers are those of the bars beside it. What has no recall, as nothing was to be found, has no place.
+    """
+    found: list[tuple[list[Numbered], tuple[float, float]]] = []
+    for numbered in reversed(list(enumerate(reversed(judged), start=1))):
+        score = numbered[1].score
+        if score.recall == score.recall:
+            at = (score.recall, score.precision)
+            near = next((names for names, other in found if dist(at, other) < NEAR), None)
+            if near is None:
+                found.append(([numbered], at))
+            else:
+                near.append(numbered)
+    return [
+        (
+            ", ".join(str(number) for number, _ in sorted(here, key=itemgetter(0))),
+            at,
+            next((OURS_COLOUR for _, each in here if each.name.startswith(OURS)), PEER_COLOUR),
+        )
+        for here, at in found
+    ]
 
 
 def _bars(axes: Axes, title: str, values: Sequence[float], judged: Sequence[Judged]) -> None:

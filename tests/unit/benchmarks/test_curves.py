@@ -56,9 +56,20 @@ def test_events_are_in_rows_and_end_where_their_kind_ends(tmp_path: Path) -> Non
         ({"index": "file,source_repo,notes\n"}, "INDEX.csv: names no curve"),
         ({"index": "file,source_repo,notes\nb.csv,x,\n"}, "b.csv: no such file"),
         ({"labels": "b.csv,spike,1,1,1,major,\n"}, "'b.csv' is not in INDEX.csv"),
-        ({"labels": "a.csv,spike,soon,1,1,major,\n"}, "could not convert string to float: 'soon'"),
+        ({"labels": "a.csv,spike,soon,1,1,major,\n"}, "LABELS.csv:2: column start_step holds 'soon'; give a"),
+        ({"labels": "a.csv,spike,,20,20,major,\n"}, "LABELS.csv:2: column start_step holds ''; give a"),
+        ({"labels": "a.csv,spike,inf,20,20,major,\n"}, "LABELS.csv:2: column start_step holds 'inf'; give"),
+        ({"labels": "a.csv,spike,40,,,major,\n"}, "LABELS.csv:2: start_step 40 is after the last step, 30"),
+        ({"labels": "a.csv,spike,30,,10,major,\n"}, "LABELS.csv:2: it ends before it starts, at step 30"),
+        ({"labels": "a.csv,spke,20,,20,major,\n"}, "LABELS.csv:2: unknown kind 'spke'; give one of spike, "),
+        ({"labels": "a.csv,spike,20,,20,Major,\n"}, "LABELS.csv:2: unknown severity 'Major'; give one of m"),
+        ({"labels": "a.csv,spike,20,,20,major,a,b\n"}, "LABELS.csv:2: 8 cells where the header has 7; put t"),
+        ({"labels": "\0\x81"}, "LABELS.csv:2: '.*' is not in INDEX.csv"),
+        ({"index": INDEX + "a.csv,x,\n"}, "INDEX.csv:3: 'a.csv' stands here for the second time; remove one"),
+        ({"curve": "step,loss\n"}, "a.csv: has no rows; give a curve of at least one"),
+        ({"curve": "step,loss\n,2\n"}, "a.csv:2: column step holds ''; give a number"),
         ({"curve": "step,value\n1,2\n"}, "a.csv: no column 'loss'"),
-        ({"curve": "step,loss\n1,high\n"}, "a.csv: could not convert string to float: 'high'"),
+        ({"curve": "step,loss\n1,high\n"}, "a.csv:2: column loss holds 'high'; give a number"),
     ],
 )
 def test_a_wrong_folder_is_told_with_the_file_and_the_remedy(
@@ -66,6 +77,12 @@ def test_a_wrong_folder_is_told_with_the_file_and_the_remedy(
 ) -> None:
     with pytest.raises(CurvesError, match=says):
         read_folder(folder(tmp_path, **changed))
+
+
+def test_bytes_are_no_table(tmp_path: Path) -> None:
+    (folder(tmp_path) / "LABELS.csv").write_bytes(b"\x89PNG\r\n\xff\xfe")
+    with pytest.raises(CurvesError, match=r"LABELS.csv: is not CSV text .*; save it as CSV in UTF-8"):
+        read_folder(tmp_path)
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

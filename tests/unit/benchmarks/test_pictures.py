@@ -9,7 +9,7 @@ import pytest
 
 from detection_bench.closeups import draw_closeups
 from detection_bench.curves import Curve, Event
-from detection_bench.picture import draw
+from detection_bench.picture import draw, places
 from detection_bench.running import Judged, judge
 from detection_bench.verdict import Verdict
 
@@ -25,6 +25,15 @@ def curve(*events: Event) -> Curve:
 
 
 SPIKE = Event("spike", 100, 110)
+
+
+def test_detectors_at_one_place_share_a_label_of_their_numbers() -> None:
+    made = curve(SPIKE)
+    perfect, silent = judged(made, 100), judged(made)
+    assert [(names, at) for names, at, _ in places([silent, perfect, perfect])] == [
+        ("3", (0.0, 0.0)),
+        ("1, 2", (1.0, 1.0)),
+    ]
 
 
 @pytest.mark.parametrize("alarms", [(), (100,), (5, 100, 299)])

@@ -1,0 +1,25 @@
+"""What the maker of curves is asked is checked before it trains."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+import pytest
+
+from make_curves import enough, writable
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "5", "many", "1.5", ""])
+def test_steps_that_are_too_few_are_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="is no whole number of at least 10"):
+        enough(text)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_and_one_that_can_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "in"):
+        with pytest.raises(ArgumentTypeError, match=r"cannot be written \(.*\); give another"):
+            writable(str(path))
+    assert writable(str(tmp_path / "a" / "b")).is_dir()
+    assert enough("10") == 10
