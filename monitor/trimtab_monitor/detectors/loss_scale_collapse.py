@@ -126,7 +126,7 @@ class LossScaleCollapse:
             severity=severity,
             step=sample.step,
             time=sample.time,
-            onset_step=self.onset_step,
+            onset_step=min(self.onset_step, sample.step),
             value=self.scale,
             expected=self.onset_scale,
             score=self.halvings,

@@ -160,7 +160,7 @@ class Overfitting:
             severity="warning",
             step=sample.step,
             time=sample.time,
-            onset_step=self.onset_step,
+            onset_step=min(self.onset_step, sample.step),
             value=evaluation,
             expected=self.best,
             score=rise / max(noise, 0.25 * limit, rise / LARGEST_SCORE, float_info.min),

@@ -199,7 +199,7 @@ class ThroughputDrop:
             severity="warning",
             step=sample.step,
             time=sample.time,
-            onset_step=self.onset_step,
+            onset_step=min(self.onset_step, sample.step),
             value=seconds,
             expected=expected,
             score=(pace - usual) / max(noise, 0.01),

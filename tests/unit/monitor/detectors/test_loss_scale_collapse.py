@@ -127,3 +127,10 @@ def test_a_scale_set_by_hand_is_told_only_below_one_and_not_as_halvings() -> Non
     assert told([2.0] * 300 + [1.0] * 300) == []
     (found,) = told([1.0] * 300 + [0.5] * 300)
     assert (found.severity, found.value, found.evidence) == ("warning", 0.5, {})
+
+
+def test_a_collapse_whose_steps_go_back_began_no_later_than_it_is_told() -> None:
+    detector = LossScaleCollapse()
+    assert told([65536.0] * 60 + [65536.0 / 2, 65536.0 / 4], detector) == []
+    (found,) = told([65536.0 / 2**fall for fall in range(3, 7)], detector)
+    assert found.onset_step <= found.step

@@ -142,3 +142,14 @@ def test_evaluations_as_good_as_the_best_are_no_rise() -> None:
         if step % 20 == 0:
             values["eval_loss"] = 0.0 if step % 40 else 5e-324
         assert detector.update(Sample(step, 0.0, values)) is None
+
+
+def test_a_rise_whose_steps_go_back_began_no_later_than_it_is_told() -> None:
+    detector, found = Overfitting(), []
+    for index in range(600):
+        values = {"loss": 5.0 - index / 200}
+        if index % 20 == 0:
+            values["eval_loss"] = 2.0 + abs(200 - index) / 100
+        found.append(detector.update(Sample(index if index < 235 else 100 + index % 20, 0.0, values)))
+    (finding,) = [each for each in found if each is not None]
+    assert finding.onset_step <= finding.step
