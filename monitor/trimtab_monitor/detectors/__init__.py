@@ -57,7 +57,8 @@ class DetectorSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     non_finite: NonFiniteSettings = Field(
-        default=NonFiniteSettings(), description="Loss or gradient norm that is NaN or infinite."
+        default=NonFiniteSettings(),
+        description="Loss, gradient norm or evaluation loss that is NaN or infinite.",
     )
     loss_spike: ExcursionSettings = Field(
         default=ExcursionSettings(), description="Loss far above its usual noise within a few steps."

@@ -150,6 +150,6 @@ def test_a_rise_whose_steps_go_back_began_no_later_than_it_is_told() -> None:
         values = {"loss": 5.0 - index / 200}
         if index % 20 == 0:
             values["eval_loss"] = 2.0 + abs(200 - index) / 100
-        found.append(detector.update(Sample(index if index < 235 else 100 + index % 20, 0.0, values)))
+        found.append(detector.update(Sample(index if index < 255 else index - 150, 0.0, values)))
     (finding,) = [each for each in found if each is not None]
     assert finding.onset_step <= finding.step
