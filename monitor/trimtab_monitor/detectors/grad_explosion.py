@@ -30,7 +30,7 @@ class GradExplosionSettings(ExcursionSettings):
             ge=FEWEST_SAMPLES,
             description="Samples after which what is plain is told, though the usual noise is not known yet.",
         ),
-    ] = 8
+    ] = 12
     min_rise: Annotated[
         float, Field(gt=0, description="A smaller rise is never told, as a fraction of the usual norm.")
     ] = 1.5
