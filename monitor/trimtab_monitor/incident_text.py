@@ -25,6 +25,8 @@ def describe(incident: Incident) -> str:
     """Return what happened, what came first, what the rate did, where, why, and what was done."""
     parts = [
         what(incident),
+        _again(incident.evidence),
+        _climb(incident.evidence),
         _lead(incident),
         _rate(incident.evidence),
         _extent(incident),
@@ -34,6 +36,21 @@ def describe(incident: Incident) -> str:
         _end(incident),
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _again(evidence: dict[str, Any]) -> str:
+    """That it came back, however often: it is told in one incident."""
+    if "again_step" not in evidence:
+        return ""
+    times, since = plural(evidence["times"], "time"), step_text(evidence["since"])
+    return f"again at step {step_text(evidence['again_step'])}, {times} since step {since}"
+
+
+def _climb(evidence: dict[str, Any]) -> str:
+    """From where it rose, where it was each time taken for normal."""
+    if "climbed_from" not in evidence:
+        return ""
+    return f"up from {number(evidence['climbed_from'])} at step {step_text(evidence['climbed_since'])} in all"
 
 
 def _lead(incident: Incident) -> str:
@@ -111,7 +128,7 @@ def _end(incident: Incident) -> str:
         return ""
     evidence = incident.evidence
     if "followed_by" in evidence:
-        return f"told on as {evidence['followed_by']}"
+        return "told on as the next incident"
     if evidence.get("accepted"):
         lasted = f" for {plural(evidence['held_samples'], 'sample')}" if "held_samples" in evidence else ""
         return f"it stayed at {number(evidence['settled'])}{lasted}, which is now taken as normal"

@@ -28,6 +28,7 @@ from trimtab_monitor.gathering import (
 )
 from trimtab_monitor.incident_text import describe
 from trimtab_monitor.kinds import KINDS, Story
+from trimtab_monitor.past import Past, climbed_far
 from trimtab_monitor.surroundings import Surroundings
 from trimtab_monitor.types import Finding, Incident, Sample, Severity
 
@@ -62,6 +63,7 @@ class IncidentBook:
     ordinal: int = 0
     incidents: list[Incident] = field(default_factory=list)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    past: Past = field(default_factory=Past)
 
     @property
     def open(self) -> list[Incident]:
@@ -100,14 +102,23 @@ class IncidentBook:
             incident = None
         first = incident is None
         if incident is None:
-            incident = opened(self._next_id(), sample, finding)
-            self.incidents.append(incident)
+            incident = self._open(sample, finding)
         gather(incident, sample, finding)
         incident.watched += [kind for kind in lasting if kind not in incident.watched]
-        incident.evidence |= self.surroundings.clues(incident)
-        if first:
-            self.surroundings.began(incident)
+        self.past.goes_on(incident, self.surroundings.samples)
+        if "again_step" not in incident.evidence:
+            incident.evidence |= self.surroundings.clues(incident)
+            if first:
+                self.surroundings.began(incident)
         _note(changed, incident)
+
+    def _open(self, sample: Sample, finding: Finding) -> Incident:
+        """Open a new incident, or once more one that comes again and again."""
+        incident = self.past.again(sample, finding, self.surroundings.samples)
+        if incident is None:
+            incident = opened(self._next_id(), sample, finding)
+        self.incidents.append(incident)
+        return incident
 
     def _end_for_another(self, incident: Incident, time: float) -> None:
         """A second event begins: what lasts of the first is told with it."""
@@ -142,7 +153,10 @@ class IncidentBook:
         reach = BESIDE_SAMPLES * self.surroundings.row_steps
         if beside := [other.kind for other in self.incidents if _beside(other, incident, reach)]:
             evidence["beside"] = beside
-        evidence["cause"] = cause_of(incident).as_json()
+        if "again_step" not in evidence:
+            evidence["cause"] = cause_of(incident).as_json()
+        if climbed_far(incident):
+            incident.severity = "critical"
         incident.summary = describe(incident)
 
     def _home_of(self, finding: Finding) -> Incident | None:
@@ -183,7 +197,7 @@ class IncidentBook:
             worse = higher_peak(incident, sample)
             if worse:
                 incident.quiet_samples = 0
-            return worse
+            return worse or (incident.severity != "critical" and climbed_far(incident))
         note_calm(incident, sample)
         incident.bad_samples = 0
         incident.clean_samples += 1
@@ -207,6 +221,8 @@ class IncidentBook:
         incident.end_step = end_step
         incident.resolved_at = time
         self.incidents.remove(incident)
+        if incident.kind in KINDS:
+            self.past.over(incident, self.surroundings.samples)
 
     def open_special(
         self, kind: str, severity: Severity, step: int, time: float, summary: str, evidence: dict[str, Any]

@@ -21,6 +21,7 @@ from trimtab_monitor.rollback_state import (
     RollbackState,
     as_evidence,
     is_alarming,
+    last_onset,
 )
 from trimtab_monitor.types import Incident, Sample
 from trimtab_monitor.wording import step_text
@@ -185,7 +186,7 @@ def _told(target: CheckpointRecord | None, ordinal: int, budget: int) -> str:
 
 def _eligible(settings: RollbackSettings, state: RollbackState, incident: Incident) -> list[CheckpointRecord]:
     """Checkpoints that have proved healthy, oldest first."""
-    newest = incident.start_step - settings.margin_steps
+    newest = last_onset(incident) - settings.margin_steps
     return [known for known in state.checkpoints if known.trusted and known.step <= newest]
 
 
@@ -217,7 +218,7 @@ def _note_why_not(
         return
     state.noted.append(incident.id)
     del state.noted[:-64]
-    newest = incident.start_step - settings.margin_steps
+    newest = last_onset(incident) - settings.margin_steps
     held = ", ".join(str(known.step) for known in state.checkpoints[-8:]) or "none"
     incident.evidence["no_rollback"] = (
         f"no checkpoint from step {step_text(newest)} or earlier is known to be healthy (held: {held}); "

@@ -144,7 +144,7 @@ class RollbackState:
             self.last_bad_step = step
         for incident in changed:
             if incident.state == "resolved" and is_alarming(incident):
-                self._settle(incident.start_step - margin)
+                self._settle(last_onset(incident) - margin)
 
     def _settle(self, last_good_step: int) -> None:
         """An incident is over: drop the checkpoints within it, trust the others again."""
@@ -153,6 +153,12 @@ class RollbackState:
         ]
         for known in self.checkpoints:
             known.trusted = not self.unsettled
+
+
+def last_onset(incident: Incident) -> int:
+    """The step at which it began, the last time if it came again: between the times the run was well."""
+    step: int = incident.evidence.get("again_step", incident.start_step)
+    return step
 
 
 def is_alarming(incident: Incident) -> bool:

@@ -10,7 +10,7 @@ from trimtab_alerts.settings import AlertSettings
 from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.outcomes import keep_unanswered
 from trimtab_monitor.folding.run_state import RunState
-from trimtab_monitor.types import Incident
+from trimtab_monitor.types import SEVERITY_RANK, Incident
 
 
 class Telling:
@@ -25,12 +25,20 @@ class Telling:
     def incident(self, incident: Incident) -> None:
         """An incident is new or has changed."""
         self._effects.incidents[incident.id] = incident
+        if self._is_old_news(incident):
+            return
         self._count(incident)
         if incident.state == "resolved":
             keep_unanswered(self._state, incident)
         for transition in self._state.alerts.observe(self._by_our_clock(incident)):
             self._effects.alerts[transition.alert.id] = transition.alert
             self._effects.deliveries += deliveries(transition, self._settings, self._now)
+
+    def _is_old_news(self, incident: Incident) -> bool:
+        """What comes again and again pages nobody again, until it gets graver."""
+        told = incident.evidence.get("told_severity")
+        open_ = alert_id_of(self._state.run, incident.id) in self._state.alerts.alerts
+        return told is not None and not open_ and SEVERITY_RANK[incident.severity] <= SEVERITY_RANK[told]
 
     def ack(self, alert_id: str) -> None:
         """A person took an alert."""

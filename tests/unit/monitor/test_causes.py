@@ -182,6 +182,6 @@ def test_a_lead_of_one_sample_is_none_however_many_steps_it_spans() -> None:
 
 
 def test_a_slow_step_among_slow_steps_is_no_cause() -> None:
-    slow = {"step_seconds_before": 1.0, "step_seconds_now": 4.0}
+    slow: dict[str, Any] = {"step_seconds_before": 1.0, "step_seconds_now": 4.0}
     assert cause_of(an_incident(**slow)).kind == "hardware"
     assert cause_of(an_incident(**slow, step_seconds_strays=3.0)) == UNKNOWN

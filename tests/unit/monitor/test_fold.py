@@ -511,3 +511,28 @@ class TestStateAndFaults:
         again = Registered(NOW, "run", Registration(project="gpt", total_steps=500))
         assert fold(state, again, SETTINGS)
         assert summarise(state).registration.total_steps == 500
+
+
+def test_what_comes_again_and_again_pages_nobody_again_but_is_told() -> None:
+    state = new("off")
+    send(state, steps(1, 99))
+    pages: list[int] = []
+    for first in range(100, 500, 40):
+        spike = send(state, [(first, {"loss": 9.0, "grad_norm": 1.0})])
+        assert len(spike.incidents) == 1
+        pages.append(len(spike.deliveries))
+        send(state, steps(first + 1, first + 39))
+    assert [page > 0 for page in pages] == [True] * 4 + [False] * 6
+    assert state.incidents_total["critical"] == 4
+
+
+def test_after_it_came_again_a_checkpoint_from_in_between_is_healthy() -> None:
+    state = new()
+    for first in range(1, 200, 40):
+        send(state, [*steps(first, first + 38), (first + 39, {"loss": 9.0, "grad_norm": 1.0})])
+    (open_,) = state.incidents.open
+    send(state, steps(201, 239), [{"kind": "checkpoint_saved", "step": 230, "id": "c", "time": 1239.5}])
+    worse = send(state, [(240, {"loss": 9.0, "grad_norm": 1.0}), (241, {"loss": 9.0, "grad_norm": 1.0})])
+    (command,) = worse.commands.values()
+    assert open_.start_step < 200
+    assert command.to_step == 230

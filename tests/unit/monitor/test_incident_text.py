@@ -63,7 +63,10 @@ def test_a_rate_that_jumped_is_told_once_as_the_cause() -> None:
         ),
         (
             an_incident(followed_by="run-1.2", state="resolved"),
-            "loss 2.10 -> 5.10 at step 100, 14 times the usual noise; cause unknown; told on as run-1.2",
+            (
+                "loss 2.10 -> 5.10 at step 100, 14 times the usual noise; cause unknown; "
+                "told on as the next incident"
+            ),
         ),
         (
             an_incident(value=-2.1, baseline=-3.0, peak=-2.1),
