@@ -26,7 +26,7 @@ from curve_making.training import Measured, train
 from trimtab_monitor.demo.text import standard_library
 
 SOURCE = "trimtab/demo-gpt"
-FEWEST_STEPS = 10
+FEWEST_STEPS = 10 + max(each.start for recipe in RECIPES for each in recipe.injections)
 LABEL_COLUMNS = ("file", "kind", "start_step", "peak_step", "end_step", "severity", "comment")
 
 

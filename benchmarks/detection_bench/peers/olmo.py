@@ -11,15 +11,26 @@ from detection_bench.verdict import Verdict
 CORE_WINDOW = 128
 CORE_SIGMAS = 6.0
 LEAST_SPREAD = 1e-10
+HINDSIGHT_WINDOW = 32
+HINDSIGHT_SIGMAS = 30.0
 PAPER_WINDOW = 1000
 PAPER_SIGMAS = 7.0
 
 
 def olmo_core_loss(curve: Curve) -> Verdict:
     """Six standard deviations above the mean of the last 128; the trainer stops at a non-finite loss."""
-    scores = sigmas(curve.loss, CORE_WINDOW, LEAST_SPREAD)
+    return _above(curve, CORE_WINDOW, CORE_SIGMAS)
+
+
+def olmo_core_hindsight(curve: Curve) -> Verdict:
+    """The same with a window and a limit that do about best on recorded curves, chosen on those."""
+    return _above(curve, HINDSIGHT_WINDOW, HINDSIGHT_SIGMAS)
+
+
+def _above(curve: Curve, window: int, limit: float) -> Verdict:
+    scores = sigmas(curve.loss, window, LEAST_SPREAD)
     scores[~np.isfinite(curve.loss)] = np.inf
-    return Verdict.of(scores > CORE_SIGMAS, scores)
+    return Verdict.of(scores > limit, scores)
 
 
 def olmo_core(curve: Curve) -> Verdict:

@@ -9,12 +9,24 @@ from detection_bench.curves import Curve
 
 FoldOf = Callable[[Curve], str]
 
-WORKLOADS: Final = (
-    *("librispeech_conformer", "librispeech_deepspeech", "imagenet_resnet", "imagenet_vit"),
-    *("criteo1tb", "fastmri", "ogbg", "wmt", "gluoncv", "gluonnlp", "gnmt", "maskrcnn", "ssd"),
-    *("-a2c", "-impala", "-ppo", "-sac"),
-)
-"""Parts of file names that name a task, where one source holds many."""
+WORKLOADS: Final = {
+    **{
+        part: part
+        for part in ("librispeech", "imagenet", "criteo1tb", "fastmri", "ogbg", "gluoncv", "gluonnlp")
+    },
+    "wmt": "wmt",
+    "gnmt": "wmt",
+    "maskrcnn": "coco",
+    "ssd": "coco",
+    "-a2c": "a2c",
+    "-impala": "impala",
+    "-ppo": "ppo",
+    "-sac": "sac",
+}
+"""The data set or task that a part of a file's name tells, where one source holds many.
+
+Models of one data set see the same batches, hard ones among them: they belong together.
+"""
 
 
 def by_source(curve: Curve) -> str:
@@ -23,6 +35,6 @@ def by_source(curve: Curve) -> str:
 
 
 def by_group(curve: Curve) -> str:
-    """The repository and, in it, the group that the index names, else the task in the file's name."""
-    part = curve.group or next((word.strip("-") for word in WORKLOADS if word in curve.name), "")
+    """The repository and, in it, the group that the index names, else the data set in the file's name."""
+    part = curve.group or next((told for word, told in WORKLOADS.items() if word in curve.name), "")
     return f"{curve.source} {part}".strip()

@@ -16,7 +16,7 @@ Point = Mapping[str, float]
 AXES: Final[Mapping[str, tuple[float, ...]]] = {
     "loss_spike.min_rise": (0.045, 0.06, 0.08),
     "loss_spike.sustained_surprise": (18.0, 24.0, 32.0),
-    "lasting_rise.false_alarms_per_million": (0.001, 0.1),
+    "loss_spike.critical_rise": (0.25, 0.32),
 }
 
 MOST_POINTS: Final = 24

@@ -21,11 +21,15 @@ def ways_scored(points: Sequence[Point], by_point: ByPoint, ways: Ways) -> dict[
     top = best(scores)
     found = {"as shipped": (scores[0], ""), "best in hindsight": (scores[top], told(points[top]))}
     for name, folds in ways.items():
-        found[name] = (
-            pooled(folds),
-            f"{len({fold.chosen for fold in folds})} settings in {len(folds)} folds",
-        )
+        chosen = len({fold.chosen for fold in folds})
+        told_of = f"{chosen} settings in {len(folds)} folds, {_eventless(folds)} without an event"
+        found[name] = (pooled(folds), told_of)
     return found
+
+
+def _eventless(folds: Sequence[Fold]) -> int:
+    """How many folds hold nothing that must be found: they can only show false alarms."""
+    return sum(not score(fold.outcomes).wanted.events for fold in folds)
 
 
 def as_json(name: str, figures: Score) -> dict[str, Any]:

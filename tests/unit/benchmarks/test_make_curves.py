@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from make_curves import enough, writable
+from make_curves import FEWEST_STEPS, enough, writable
 
 
-@pytest.mark.parametrize("text", ["0", "-3", "5", "many", "1.5", ""])
+@pytest.mark.parametrize("text", ["0", "-3", "370", "many", "1.5", ""])
 def test_steps_that_are_too_few_are_refused(text: str) -> None:
-    with pytest.raises(ArgumentTypeError, match="is no whole number of at least 10"):
+    with pytest.raises(ArgumentTypeError, match=f"is no whole number of at least {FEWEST_STEPS}"):
         enough(text)
 
 
@@ -22,4 +22,7 @@ def test_a_folder_that_cannot_be_written_is_refused_and_one_that_can_is_made(tmp
         with pytest.raises(ArgumentTypeError, match=r"cannot be written \(.*\); give another"):
             writable(str(path))
     assert writable(str(tmp_path / "a" / "b")).is_dir()
-    assert enough("10") == 10
+
+
+def test_as_many_steps_as_the_last_injection_needs_are_enough() -> None:
+    assert enough(str(FEWEST_STEPS)) == FEWEST_STEPS <= 500

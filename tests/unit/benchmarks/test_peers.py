@@ -55,6 +55,13 @@ def test_megatron_compares_with_the_largest_of_the_first_hundred_for_good() -> N
     assert rows_of("Megatron spiky loss", curve(loss)) == [200, 250]
 
 
+def test_olmo_core_in_hindsight_fires_above_thirty_sigma_of_32() -> None:
+    loss = flat()
+    loss[[300, 400, 500]] = 2.3, 3.2, nan
+
+    assert rows_of("OLMo-core loss, best in hindsight", curve(loss)) == [400, 500]
+
+
 def test_olmo_core_fires_above_six_sigma_and_is_blind_for_128_rows_after_a_nan() -> None:
     loss = flat()
     loss[300] = 2.2
