@@ -88,6 +88,7 @@ def _bars(axes: Axes, title: str, values: Sequence[float], judged: Sequence[Judg
         axes.annotate(text, (shown[at], at), (3, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_title(title, fontsize=10)
     axes.margins(x=0.3)
+    axes.set_xlim(left=0.0, right=None if any(shown) else 1.0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -190,6 +190,15 @@ def test_the_loss_may_be_any_tag_and_one_that_is_not_there_is_told(tmp_path: Pat
         read(path, metric="nll")
 
 
+def test_another_tag_that_could_be_the_loss_is_told_but_not_that_of_a_summary(tmp_path: Path) -> None:
+    path = write(tmp_path, [(tag, step, 2.0) for step in (1, 2) for tag in ("train/loss", "total_loss")])
+    assert read(path)[1] == [
+        f"{path}: train/loss is taken as the loss, not total_loss: choose with --metric NAME"
+    ]
+    once = write(tmp_path / "once", [("train/loss", 1, 2.0), ("train/loss", 2, 2.0), ("train_loss", 2, 2.0)])
+    assert read(once)[1] == []
+
+
 def test_a_step_column_is_for_other_files_and_that_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, losses(1, 2))
     rows, notes = read(path, step="epoch")
