@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any, Final, Literal
 
 from trimtab import wire
+from trimtab_monitor.kind_text import ranks_heard
 from trimtab_monitor.kinds import KINDS
 from trimtab_monitor.onsets import gradient_lead
 from trimtab_monitor.types import Incident
@@ -225,7 +226,8 @@ def _not_finite_on_one_rank(incident: Incident) -> Reason | None:
     evidence = incident.evidence
     if incident.kind != "non_finite" or evidence.get("extent") != "one":
         return None
-    told = f"only rank {evidence['ranks'][0]} of {evidence['ranks_known']}: its device, or its data"
+    rank = evidence["ranks"][0]
+    told = f"only rank {rank} of {ranks_heard(rank, evidence['ranks_known'])}: its device, or its data"
     return Reason("hardware", 1, told)
 
 
@@ -277,7 +279,7 @@ def _other_size(incident: Incident) -> bool:
     before, now = _pair(incident, "tokens")
     if before is None or now is None:
         return False
-    strays = incident.evidence.get("tokens_strays", 0.0)
+    strays: float = incident.evidence.get("tokens_strays", 0.0)
     return abs(now - before) > max(SAME_SHARE * abs(before), UNUSUAL * strays)
 
 

@@ -31,6 +31,9 @@ FAULTS: Final = {
     "hot": "is too hot",
 }
 
+MANY_TIMES: Final = 10.0
+"""So many times as much is told in times, less in per cent."""
+
 LARGEST_SCORE: Final = 1e4
 """Of more than so many times the usual noise the figure itself says nothing."""
 
@@ -101,8 +104,17 @@ def _ranks(evidence: Mapping[str, Any]) -> str:
     if extent == "all":
         return f"all {known} ranks"
     if extent == "one":
-        return f"rank {ranks[0]} only, of {known}"
+        return f"rank {ranks[0]} only, of {ranks_heard(ranks[0], known)}"
     return f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {listed(ranks)}"
+
+
+def ranks_heard(rank: int, known: int) -> str:
+    """How many ranks there are; where only some of them report, the number of a rank may be higher.
+
+    >>> ranks_heard(3, 8), ranks_heard(3, 2)
+    ('8', 'the 2 that report')
+    """
+    return f"{known}" if rank < known else f"the {known} that report"
 
 
 def _creeps(incident: Incident) -> str:
@@ -115,10 +127,17 @@ def _settled(incident: Incident) -> str:
     if not isfinite(baseline):
         return _moved(incident)
     rise = value - baseline
-    share = f"{100 * rise / baseline:.0f} % above" if baseline > 0.0 else f"{number(rise)} above"
+    if value > MANY_TIMES * baseline > 0.0:
+        share = f"{_times(value / baseline)} times"
+    else:
+        share = f"{100 * rise / baseline:.0f} % above" if baseline > 0.0 else f"{number(rise)} above"
     return (
         f"{named(incident.metric)} settled at {number(value)}, {share} {number(baseline)}, {_since(incident)}"
     )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio < LARGEST_SCORE else f"{ratio:.2g}"
 
 
 def _exploding(incident: Incident) -> str:

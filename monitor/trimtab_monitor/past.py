@@ -6,10 +6,11 @@ so slowly that each new level is taken for normal is one rise, however many inci
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 from trimtab import wire
 from trimtab_monitor.types import SEVERITY_RANK, Finding, Incident, Sample
@@ -22,6 +23,9 @@ TOLD_EACH: Final = 4
 
 ALIKE: Final = 1.5
 """What is so many times as far from what is usual as the last time is told anew."""
+
+ALIKE_IN_RISE: Final = 3.0
+"""And so is what rose so many times as much."""
 
 RECURRING: Final = frozenset(("loss_spike", "grad_explosion", "non_finite", "exploding_layer"))
 
@@ -92,7 +96,10 @@ class Past:
         last = known.incident
         soon = samples - known.ended <= AGAIN_SAMPLES and last.attempt == incident.attempt
         milder = SEVERITY_RANK[incident.severity] <= SEVERITY_RANK[last.severity]
-        return soon and milder and incident.metric == last.metric and _score(incident) <= ALIKE * _score(last)
+        worst = max(incident.evidence["findings"], key=lambda told: float(told["score"]))
+        return (
+            soon and milder and incident.metric == last.metric and _no_worse(worst, last.evidence["findings"])
+        )
 
     def again(self, sample: Sample, finding: Finding, samples: int) -> Incident | None:
         """Return the incident that this finding opens again; None where it tells of something new."""
@@ -127,19 +134,28 @@ def climbed_far(incident: Incident) -> bool:
     return start > 0.0 and any(level is not None and level > CLIMBED_FAR * start for level in levels)
 
 
-def _score(incident: Incident) -> float:
-    return max(told["score"] for told in incident.evidence["findings"])
+def _no_worse(found: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether it is about as far off as the worst before: in noise, and in itself, where scores saturate."""
+    score = max(told["score"] for told in before)
+    rise = max(_rise(told) for told in before)
+    return bool(found["score"] <= ALIKE * score) and not _rise(found) > ALIKE_IN_RISE * rise
+
+
+def _rise(told: Mapping[str, Any]) -> float:
+    rise = abs(told["value"] - told["expected"])
+    return rise if isfinite(rise) else 0.0
 
 
 def _is_like(finding: Finding, incident: Incident) -> bool:
     """Whether a finding is one of those that an incident was told by before, and no graver."""
     told = [
-        each["score"]
+        each
         for each in incident.evidence["findings"]
         if each["kind"] == finding.kind and each["metric"] == finding.metric
     ]
     milder = SEVERITY_RANK[finding.severity] <= SEVERITY_RANK[incident.severity]
-    return milder and bool(told) and finding.score <= ALIKE * max(told)
+    found = {"score": finding.score, "value": finding.value, "expected": finding.expected}
+    return milder and bool(told) and _no_worse(found, told)
 
 
 def _reopened(last: Incident, finding: Finding, known: Recurrence) -> Incident:

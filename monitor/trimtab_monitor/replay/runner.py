@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from trimtab import wire
 from trimtab_monitor.detectors import DetectorSet, DetectorSettings
 from trimtab_monitor.incidents import IncidentBook, IncidentSettings
 from trimtab_monitor.replay.columns import Columns, DamagedRun, NoRun, UnreadableRun
@@ -15,6 +16,9 @@ from trimtab_monitor.replay.readers import Note, Row, read_rows
 from trimtab_monitor.types import Incident, Sample
 
 TICK_ROWS: Final = 2000
+
+MOST_REPEATS: Final = 0.5
+"""If more than this share of rows repeat a step, what is taken for the step is likely an epoch."""
 
 ATTEMPTS_TOLD: Final = 10
 """Steps that go back more often than runs are started again are no steps: one is enough to see that."""
@@ -75,6 +79,34 @@ def replay_file(path: Path, options: Options) -> Replayed:
     return replay.finish()
 
 
+@dataclass(slots=True)
+class _Losses:
+    """How many rows hold a loss, and how many of them repeat the step of the one before."""
+
+    rows: int = 0
+    repeats: int = 0
+    last_step: int | None = None
+
+    def take(self, step: int) -> None:
+        """Take the step of the next row with a loss."""
+        self.rows += 1
+        self.repeats += step == self.last_step
+        self.last_step = step
+
+    def doubt(self) -> str | None:
+        """Why hardly a row could be judged, if so."""
+        if self.rows == 0:
+            return (
+                "no row holds a loss, and nothing was judged by it; name the one to watch with --metric NAME"
+            )
+        if self.repeats <= self.rows * MOST_REPEATS:
+            return None
+        told = (
+            f"{self.repeats} of {self.rows} rows repeat the step before, and only one of each step is judged"
+        )
+        return f"{told}; name another column with --step-column NAME, or count rows with --step-column none"
+
+
 class _Replay:
     """One run on its way through the detectors."""
 
@@ -86,12 +118,15 @@ class _Replay:
         self._incidents: dict[str, Incident] = {}
         self._attempt = 0
         self._last_step = 0
+        self._losses = _Losses()
 
     def take(self, row: Row) -> None:
         """Take the next row."""
         replayed = self.replayed
         replayed.rows += 1
         sample = self._sample(row)
+        if wire.LOSS in sample.values:
+            self._losses.take(sample.step)
         if self._options.keep_curves:
             keep(replayed.curves, sample, self._detectors)
         for incident in self._book.observe(sample, self._detectors.update(sample), self._detectors.active):
@@ -125,5 +160,7 @@ class _Replay:
         """
         if self.replayed.rows == 0:
             raise NoRun(self.replayed.path, None, "holds no rows", "give a run of at least one step")
+        if (doubt := self._losses.doubt()) is not None:
+            self._options.note(f"{self.replayed.path}: {doubt}")
         self.replayed.incidents = list(self._incidents.values())
         return self.replayed

@@ -220,6 +220,19 @@ def test_a_metric_is_called_by_its_name(metric: str, name: str) -> None:
     assert named(metric) == name
 
 
+def test_a_level_many_times_higher_is_told_in_times() -> None:
+    tiny = an_incident("level_shift", value=1e-3, baseline=1.33e-8, peak=1e-3)
+    assert describe(tiny).startswith("loss settled at 0.001, 7.5e+04 times 1.33e-08, since step 100")
+    high = an_incident("level_shift", value=25.0, baseline=2.0, peak=25.0)
+    assert describe(high).startswith("loss settled at 25.00, 12 times 2.00, since step 100")
+
+
+def test_of_ranks_that_do_not_all_report_only_those_are_counted() -> None:
+    odd = an_incident("non_finite", value=math.nan, ranks=[3], ranks_known=2, extent="one")
+    assert "on rank 3 only, of the 2 that report" in told(odd)
+    assert "only rank 3 of the 2 that report: its device, or its data" in told(odd)
+
+
 def test_a_gradient_that_rose_first_is_dated_from_when_the_loss_went_wrong() -> None:
     incident = an_incident("non_finite", value=math.nan, peak=math.nan, score=math.inf, step=110)
     incident.evidence["findings"] = [

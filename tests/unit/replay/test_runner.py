@@ -106,3 +106,23 @@ def test_on_a_terminal_it_is_a_table(tmp_path: Path) -> None:
     shown = console.export_text()
     assert "what happened" in shown
     assert "101-…" in shown
+
+
+def test_a_column_of_losses_that_is_empty_is_told(tmp_path: Path) -> None:
+    path, notes = tmp_path / "run.csv", list[str]()
+    path.write_text("step,loss,lr\n" + "".join(f"{step},,0.001\n" for step in range(1, 50)))
+    assert replay_file(path, Options(note=notes.append)).incidents == []
+    assert notes[-1] == (
+        f"{path}: no row holds a loss, and nothing was judged by it; name the one to watch with --metric NAME"
+    )
+
+
+def test_steps_that_hardly_ever_change_are_told(tmp_path: Path) -> None:
+    notes: list[str] = []
+    path = write(tmp_path, [(row // 30, loss) for row, loss in enumerate(losses(300))])
+    replay_file(path, Options(note=notes.append))
+    (note,) = notes
+    assert note == (
+        f"{path}: 290 of 300 rows repeat the step before, and only one of each step is judged; "
+        "name another column with --step-column NAME, or count rows with --step-column none"
+    )
