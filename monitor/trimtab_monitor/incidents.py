@@ -70,9 +70,14 @@ class IncidentBook:
         """The incidents that are not over, oldest first."""
         return list(self.incidents)
 
-    def observe(self, sample: Sample, findings: Sequence[Finding], active: Active) -> list[Incident]:
-        """Take a sample and what the detectors found in it; return the incidents that changed."""
-        restarted = self.surroundings.note(sample)
+    def observe(
+        self, sample: Sample, findings: Sequence[Finding], active: Active, lead: int = 0
+    ) -> list[Incident]:
+        """Take a sample and what the detectors found in it; return the incidents that changed.
+
+        `lead` is the rank of whose samples statistics are made.
+        """
+        restarted = self.surroundings.note(sample, lead)
         if not findings and not self.incidents:
             return []
         changed: list[Incident] = []
@@ -80,7 +85,7 @@ class IncidentBook:
             self._end_at_restart(sample, changed)
         for finding in findings:
             self._take(sample, finding, active, changed)
-        if sample.rank == 0:
+        if sample.rank == lead:
             for incident in self.open:
                 if incident.kind in KINDS and self._follow(incident, sample, active):
                     _note(changed, incident)

@@ -108,16 +108,19 @@ def advance(
     incidents: Sequence[Incident],
     changed: Sequence[Incident],
     sample: Sample,
+    lead: int = 0,
 ) -> wire.Command | None:
     """Take a sample after the incidents did: decide, remember the decision, tell the incident of it.
 
-    `incidents` are the open ones, `changed` those that this sample changed, resolved ones included.
+    `incidents` are the open ones, `changed` those that this sample changed, resolved ones included; `lead` is
+    the rank of whose samples statistics are made.
     """
     if sample.attempt < state.attempt:
         return None
     if sample.attempt > state.attempt:
         state.on_start(state.mode, sample.attempt)
-    if sample.rank == 0:
+    state.lead = lead
+    if sample.rank == lead:
         state.follow(incidents, changed, sample.step, settings.margin_steps)
     command = decide(settings, state, incidents, sample)
     if command is not None:
@@ -150,7 +153,7 @@ def _given_up(state: RollbackState, incident: Incident) -> bool:
 def _ripe(settings: RollbackSettings, state: RollbackState, incident: Incident, sample: Sample) -> bool:
     if incident.kind == "non_finite" and _is_non_finite(sample):
         return True
-    if sample.rank != 0 or incident.bad_samples < settings.confirm_samples:
+    if sample.rank != state.lead or incident.bad_samples < settings.confirm_samples:
         return False
     since = None if state.restored_step is None else sample.step - state.restored_step
     return since is None or since > settings.cool_down_steps

@@ -59,6 +59,7 @@ class RollbackState:
     rollbacks: int = 0
     restored_step: int | None = None
     last_bad_step: int = 0
+    lead: int = 0
     unsettled: bool = False
     noted: list[str] = field(default_factory=list)
 

@@ -38,20 +38,25 @@ class Surroundings:
     last_step: int = 0
     row_steps: int = 1
     samples: int = 0
+    lead: int = 0
 
-    def note(self, sample: Sample) -> bool:
-        """Take the next sample of any rank; tell whether it is the first after a restart from outside."""
+    def note(self, sample: Sample, lead: int = 0) -> bool:
+        """Take the next sample of any rank; tell whether it is the first after a restart from outside.
+
+        `lead` is the rank with which the others are compared.
+        """
+        self.lead = lead
         restarted = False
         if sample.attempt != self.attempt:
             if sample.attempt < self.attempt:
                 return False
             restarted = not self.commanded
             self._enter(sample)
-        if sample.rank == 0 and sample.step != self.last_step:
+        if sample.rank == lead and sample.step != self.last_step:
             self.samples += 1
             self.row_steps = sample.step - self.last_step
             self.last_step = sample.step
-        if sample.rank:
+        if sample.rank != lead:
             self.peers.note(sample)
         elif len(sample.values) > 1 or (sample.values and wire.LOSS not in sample.values):
             self.trail.note(sample)
@@ -109,7 +114,7 @@ class Surroundings:
         if incident.metric != wire.LOSS or incident.attempt != self.attempt or not self.peers.ranks:
             return None
         if not isfinite(evidence["value"]):
-            return self.peers.not_finite(evidence["step"], 0 in evidence["ranks"])
+            return self.peers.not_finite(evidence["step"], self.lead in evidence["ranks"])
         if not evidence["value"] > evidence["baseline"]:
             return None
         return self.peers.above(evidence["step"], (evidence["value"] + evidence["baseline"]) / 2)

@@ -69,7 +69,9 @@ class BatchFold:
         findings = detector.judge(state.last_step, self._now, trains)
         if findings:
             seen = Sample(state.last_step, self._now, {}, state.attempt, batch.rank)
-            for incident in state.incidents.observe(seen, findings, state.detectors.active):
+            for incident in state.incidents.observe(
+                seen, findings, state.detectors.active, state.detectors.rank
+            ):
                 self._telling.incident(incident)
 
     # --- rows ---
@@ -95,10 +97,11 @@ class BatchFold:
         """Detectors, incidents, policy: in this order, and nothing of a sample is left out."""
         state = self._state
         findings = state.detectors.update(sample)
-        changed = state.incidents.observe(sample, findings, state.detectors.active)
+        lead = state.detectors.rank
+        changed = state.incidents.observe(sample, findings, state.detectors.active, lead)
         noted = len(state.rollback.noted)
         open_ = state.incidents.open
-        command = rollback.advance(self._settings.rollback, state.rollback, open_, changed, sample)
+        command = rollback.advance(self._settings.rollback, state.rollback, open_, changed, sample, lead)
         if command is not None:
             self._command(command)
         for incident in changed:
