@@ -16,6 +16,9 @@ FINDINGS_KEPT: Final = 32
 RANKS_KEPT: Final = 64
 METRICS_KEPT: Final = 16
 
+Active = Callable[[str], bool]
+"""Tells whether what the detector of a kind found is still so, as `DetectorSet.active` does."""
+
 WITH_MEMBERS: Final = frozenset(("non_finite", "exploding_layer"))
 """What is told of several ranks or layers, one by one: NaN that spreads, or comes and goes, is one event."""
 
@@ -228,3 +231,24 @@ def _told(finding: Finding, sample: Sample) -> dict[str, Any]:
         "attempt": sample.attempt,
         "rank": finding.evidence.get("rank", sample.rank),
     } | {name: finding.evidence[name] for name in ("host", "device") if name in finding.evidence}
+
+
+def lasts(incident: Incident, active: Active) -> bool:
+    """Whether anything that is watched is still so; counts for how long each was not."""
+    still_so = False
+    for kind in incident.watched:
+        still = active(kind)
+        incident.calm[kind] = 0 if still else incident.calm.get(kind, 0) + 1
+        still_so = still_so or still
+    return still_so
+
+
+def is_new(incident: Incident, sample: Sample) -> bool:
+    """Count each step once, however many samples it comes in, and only where something was measured."""
+    counted = incident.counted
+    if counted and counted[1] == sample.step and counted[0] == sample.attempt:
+        return False
+    if sample.values.keys().isdisjoint(incident.told_by):
+        return False
+    incident.counted = [sample.attempt, sample.step]
+    return True

@@ -8,7 +8,7 @@ whoever knows, and stand beside them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -18,9 +18,12 @@ from pydantic.dataclasses import dataclass as settings_dataclass
 from trimtab_monitor.causes import cause_of
 from trimtab_monitor.detectors.non_finite import WATCHED
 from trimtab_monitor.gathering import (
+    Active,
     begins_anew,
     gather,
     higher_peak,
+    is_new,
+    lasts,
     note_bad,
     note_calm,
     opened,
@@ -36,9 +39,6 @@ ROLLBACKS_KEPT: Final = 32
 
 BESIDE_SAMPLES: Final = 20
 """A run that had got slow more than so many rows before an incident is no clue to it."""
-
-Active = Callable[[str], bool]
-"""Tells whether what the detector of a kind found is still so, as `DetectorSet.active` does."""
 
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -190,10 +190,10 @@ class IncidentBook:
 
     def _follow(self, incident: Incident, sample: Sample, active: Active) -> bool:
         """Count the sample as bad or clean; tell whether that changed what there is to say."""
-        if not _is_new(incident, sample):
+        if not is_new(incident, sample):
             return False
         incident.quiet_samples += 1
-        if _lasts(incident, active):
+        if lasts(incident, active):
             incident.bad_samples += 1
             incident.clean_samples = 0
             note_bad(incident, sample, active)
@@ -287,30 +287,9 @@ def _note(changed: list[Incident], incident: Incident) -> None:
         changed.append(incident)
 
 
-def _lasts(incident: Incident, active: Active) -> bool:
-    """Whether anything that is watched is still so; counts for how long each was not."""
-    lasts = False
-    for kind in incident.watched:
-        still = active(kind)
-        incident.calm[kind] = 0 if still else incident.calm.get(kind, 0) + 1
-        lasts = lasts or still
-    return lasts
-
-
 def _beside(other: Incident, incident: Incident, reach: int) -> bool:
     """Whether a machine's trouble may have to do with an incident: a slow run if it had just got slow."""
     if other is incident or other.kind not in KINDS:
         return False
     story = KINDS[other.kind].story
     return story == "hardware" or (story == "speed" and -1 <= incident.start_step - other.start_step <= reach)
-
-
-def _is_new(incident: Incident, sample: Sample) -> bool:
-    """Count each step once, however many samples it comes in, and only where something was measured."""
-    counted = incident.counted
-    if counted and counted[1] == sample.step and counted[0] == sample.attempt:
-        return False
-    if sample.values.keys().isdisjoint(incident.told_by):
-        return False
-    incident.counted = [sample.attempt, sample.step]
-    return True
