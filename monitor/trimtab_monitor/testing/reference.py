@@ -56,7 +56,7 @@ def fold_in_one(batches: Iterable[wire.Batch], settings: Settings) -> MemoryStor
 def outcome(store: Store) -> dict[str, Any]:
     """Everything that came of the run, as JSON; equal for equal runs, whenever and however they were sent.
 
-    Without when alerts began and ended, and when devices were last compared: that is by the collector's clock.
+    Without when alerts began and ended, and devices were last compared: the collector's clock says that.
     """
     packed = store.state.load(RUN)
     assert packed is not None, "the run was never folded"
