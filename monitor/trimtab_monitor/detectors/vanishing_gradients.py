@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from trimtab import wire
-from trimtab_monitor.types import SEVERITY_RANK, Finding, Sample, Severity
+from trimtab_monitor.types import SEVERITY_RANK, Finding, Sample
 
 WARM_UP_SAMPLES: Final = 30
 MEMORY_SAMPLES: Final = 256
@@ -33,12 +33,6 @@ LEARNED_LIMIT: Final = 1.0
 LONGER: Final = 3
 """A fall counts once it lasts so many times longer than any that was over by itself."""
 
-GONE: Final = log(1e7)
-"""Below a ten-millionth, nothing is left that single precision could add to a weight."""
-
-STANDS_STILL: Final = 0.05
-"""A loss within this fraction of what it was, or within its usual noise, has not moved."""
-
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class VanishingGradientsSettings:
@@ -48,12 +42,6 @@ class VanishingGradientsSettings:
         float, Field(ge=2, description="The norm must fall to one part in so many of its usual level.")
     ] = 20.0
     lasting_samples: Annotated[int, Field(ge=2, description="It must stay there for so many samples.")] = 30
-    critical_samples: Annotated[
-        int,
-        Field(
-            ge=2, description="Samples without any gradient, at a loss that stands still, that are critical."
-        ),
-    ] = 300
     accept_samples: Annotated[
         int, Field(ge=64, description="A level held for so many samples is the new normal.")
     ] = 2048
@@ -86,8 +74,6 @@ class Usual:
 class VanishingGradients:
     """A gradient that shrinks as the loss does is what converging means; one that vanishes alone is a fault.
 
-    A `warning`; `critical` only once it has been gone for long, with the loss where it was.
-
     >>> import random
     >>> noise = random.Random(1)
     >>> detector = VanishingGradients()
@@ -104,7 +90,6 @@ class VanishingGradients:
     norm: Usual = field(default_factory=Usual)
     loss: Usual = field(default_factory=Usual)
     fallen: int = 0
-    gone: int = 0
     longest: int = 0
     onset_step: int = 0
     told: int = -1
@@ -126,7 +111,7 @@ class VanishingGradients:
             loss_fall = self._loss_fall(sample)
             limit = max(log(self.settings.min_fall), NOISE_LIMIT * usual.spread)
             if fall - max(0.0, loss_fall) >= limit:
-                return self._vanished(sample, norm, fall, loss_fall)
+                return self._vanished(sample, norm, fall)
         if self.fallen:
             self._come_back(fall)
         if norm > 0.0 and not self.active:
@@ -147,31 +132,23 @@ class VanishingGradients:
         if loss is not None and isfinite(loss) and loss > 0.0:
             self.loss.learn(log(loss), MEMORY_SAMPLES // LOSS_EVERY)
 
-    def _vanished(self, sample: Sample, norm: float, fall: float, loss_fall: float) -> Finding | None:
+    def _vanished(self, sample: Sample, norm: float, fall: float) -> Finding | None:
         if self.fallen == 0:
             self.onset_step = sample.step
         self.fallen += 1
-        stands = abs(loss_fall) < max(STANDS_STILL, NOISE_LIMIT * self.loss.spread)
-        self.gone = self.gone + 1 if fall >= GONE and stands else 0
-        severity = self._severity()
         told = None
-        if severity is not None and SEVERITY_RANK[severity] > self.told:
-            self.told = SEVERITY_RANK[severity]
-            told = self._finding(sample, norm, fall, severity)
+        if self.told < 0 and self.fallen >= max(self.settings.lasting_samples, LONGER * self.longest):
+            self.told = SEVERITY_RANK["warning"]
+            told = self._finding(sample, norm, fall)
         if self.fallen >= self.settings.accept_samples and norm > 0.0:
             self._accept()
         return told
 
-    def _severity(self) -> Severity | None:
-        if self.fallen < max(self.settings.lasting_samples, LONGER * self.longest):
-            return None
-        return "critical" if self.gone >= self.settings.critical_samples else "warning"
-
-    def _finding(self, sample: Sample, norm: float, fall: float, severity: Severity) -> Finding:
+    def _finding(self, sample: Sample, norm: float, fall: float) -> Finding:
         return Finding(
             kind=self.kind,
             metric=wire.GRAD_NORM,
-            severity=severity,
+            severity="warning",
             step=sample.step,
             time=sample.time,
             onset_step=self.onset_step,
@@ -196,7 +173,7 @@ class VanishingGradients:
         self._start_anew()
 
     def _start_anew(self) -> None:
-        self.fallen = self.gone = 0
+        self.fallen = 0
         self.told = -1
 
     def rewind(self, step: int) -> None:
