@@ -196,7 +196,8 @@ class IncidentBook:
         if lasts(incident, active):
             incident.bad_samples += 1
             incident.clean_samples = 0
-            note_bad(incident, sample, active)
+            if KINDS[incident.kind].story == "stability":
+                note_bad(incident, sample, active)
             if sample.attempt == incident.attempt:
                 incident.last_bad_step = max(incident.last_bad_step, sample.step)
             worse = higher_peak(incident, sample)

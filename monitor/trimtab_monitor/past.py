@@ -128,10 +128,12 @@ def climbed_far(incident: Incident) -> bool:
     """Whether the loss is far above where the climb began; a spike on the way tells nothing of that."""
     evidence = incident.evidence
     start = evidence.get("climbed_from", 0.0)
+    if start <= 0.0:
+        return False
     levels = [evidence["baseline"], incident.bad.middle, evidence["value"]]
     if incident.kind == "loss_spike":
         del levels[1:]
-    return start > 0.0 and any(level is not None and level > CLIMBED_FAR * start for level in levels)
+    return any(level is not None and level > CLIMBED_FAR * start for level in levels)
 
 
 def _no_worse(found: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> bool:
