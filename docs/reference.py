@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
+from trimtab.signals import Signals, variable
 from trimtab_monitor.cli.root import app
 from trimtab_monitor.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 
@@ -39,6 +41,10 @@ Arguments of `trimtab.watch()` come first, then the environment.
 | `TRIMTAB_SNAPSHOT_KEEP` | 4 | how many snapshots are kept |
 | `TRIMTAB_DISABLED` | no | `1`: `watch()` does nothing |
 
+What is measured beyond the default ([what each costs](capture.md)) is asked for by
+`trimtab.watch(signals=trimtab.Signals(...))`, or else by the environment:
+
+{signals}
 ## In the collector
 
 A flag comes first, then the environment, then `trimtab.toml` in the working directory (or `--config FILE`), then the
@@ -60,7 +66,21 @@ def settings_page() -> str:
     groups = list(_groups("", Settings.model_json_schema(), Settings.model_json_schema()["$defs"]))
     tables = "\n".join(_table(path, schema) for path, schema in groups)
     toml = "\n".join(_toml(path, schema) for path, schema in groups)
-    return f"{SETTINGS_INTRO}\n{tables}\n## trimtab.toml in full\n\n```toml\n{toml}```\n"
+    intro = SETTINGS_INTRO.replace("{signals}", _signals())
+    return f"{intro}\n{tables}\n## trimtab.toml in full\n\n```toml\n{toml}```\n"
+
+
+def _signals() -> str:
+    """What can be measured beyond the default."""
+    rows = [
+        f"| `{each.name}` | `{variable(each.name)}` | {_told(each.default)} | {each.metadata['means']} |\n"
+        for each in fields(Signals)
+    ]
+    return "| field | variable | default | means |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _told(default: object) -> str:
+    return ("yes" if default else "no") if isinstance(default, bool) else str(default)
 
 
 def _groups(path: str, schema: Schema, known: Schema) -> Iterator[tuple[str, Schema]]:

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 from trimtab.version import __version__
 
 if TYPE_CHECKING:
+    from trimtab.signals import Signals
     from trimtab.start import watch
     from trimtab.step_result import StepResult
     from trimtab.watching import Watch
 
-__all__ = ["StepResult", "Watch", "__version__", "watch"]
+__all__ = ["Signals", "StepResult", "Watch", "__version__", "watch"]
 
-_HOMES: Final = {"StepResult": "trimtab.step_result", "Watch": "trimtab.watching", "watch": "trimtab.start"}
+_HOMES: Final = {
+    "Signals": "trimtab.signals",
+    "StepResult": "trimtab.step_result",
+    "Watch": "trimtab.watching",
+    "watch": "trimtab.start",
+}
 
 
 def __getattr__(name: str) -> Any:

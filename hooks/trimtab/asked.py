@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trimtab.capture.one_or_many import as_list
@@ -18,6 +18,7 @@ from trimtab.plain_values import plain_config
 from trimtab.rewind.commands import MODES, Mode
 from trimtab.rewind.health import count_parameters
 from trimtab.rewind.snapshots import NullSnapshots, Snapshots, SnapshotStore
+from trimtab.signals import Signals
 
 MAX_NAME_CHARACTERS: Final = 200
 _LARGEST_COUNT: Final = 2**63 - 1
@@ -99,6 +100,8 @@ class Asked:
     tokens_per_step: float | None
     config: Any
     watched: Watched
+    signals: Signals = field(default_factory=Signals)
+    masks_non_finite: bool = False
 
     def __post_init__(self) -> None:
         _check_text("project", self.project, "such as 'gpt'")
@@ -108,6 +111,10 @@ class Asked:
             raise ValueError(f"rollback: {self.rollback!r}: use one of {', '.join(map(repr, MODES))}")
         if self.rollback == "auto" and self.watched.empty:
             raise ValueError("rollback: 'auto': there is nothing to go back with: pass model and optimizer")
+        if not isinstance(self.signals, Signals):
+            raise ValueError(f"signals: {self.signals!r}: give trimtab.Signals(...), or None")
+        if not isinstance(self.masks_non_finite, bool):
+            raise ValueError(f"mask_non_finite: {self.masks_non_finite!r}: give True, False or None")
         object.__setattr__(self, "total_steps", _count("total_steps", self.total_steps))
         object.__setattr__(self, "tokens_per_step", _amount("tokens_per_step", self.tokens_per_step))
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from trimtab.environ import flag, integer
 from trimtab.identity import check_run_id
 
 MIB: Final = 2**20
 _SMALLEST_RING: Final = 64 * 1024
-_YES: Final = ("1", "true", "yes", "on")
-_NO: Final = ("", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,12 @@ class JobSettings:
             url=check_url(url) if url is not None else None,
             folder=Path(folder).expanduser() if folder else None,
             run=environ.get("TRIMTAB_RUN") or None,
-            attempt=_int_or_none(environ, "TRIMTAB_ATTEMPT"),
+            attempt=integer(environ, "TRIMTAB_ATTEMPT"),
             ring_bytes=_int(environ, "TRIMTAB_RING_BYTES", cls.ring_bytes),
             spool_bytes=_int(environ, "TRIMTAB_SPOOL_BYTES", cls.spool_bytes),
             snapshot_every=_int(environ, "TRIMTAB_SNAPSHOT_EVERY", cls.snapshot_every),
             snapshot_keep=_int(environ, "TRIMTAB_SNAPSHOT_KEEP", cls.snapshot_keep),
-            disabled=_flag(environ, "TRIMTAB_DISABLED"),
+            disabled=flag(environ, "TRIMTAB_DISABLED"),
         )
 
     def spool_root(self, environ: Mapping[str, str]) -> Path:
@@ -108,23 +107,6 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name}: {value}: give {least} or more")
 
 
-def _flag(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name, "").strip().lower()
-    if text not in _YES + _NO:
-        raise ValueError(f"{name}: {environ[name]!r}: give 1 for yes or 0 for no")
-    return text in _YES
-
-
 def _int(environ: Mapping[str, str], name: str, default: int) -> int:
-    value = _int_or_none(environ, name)
+    value = integer(environ, name)
     return default if value is None else value
-
-
-def _int_or_none(environ: Mapping[str, str], name: str) -> int | None:
-    text = environ.get(name, "")
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{name}: {text!r}: give an integer") from None

@@ -32,6 +32,7 @@ from trimtab.rewind.health import parameters_are_finite
 from trimtab.rewind.rewind import Rewind
 from trimtab.rewind.snapshots import NullSnapshots
 from trimtab.sensors.sampler import Sampler
+from trimtab.signals import Signals
 from trimtab.vocabulary import NOT_MEASURED
 from trimtab.watching import Parts, Watch
 
@@ -51,6 +52,8 @@ def watch(
     total_steps: int | None = None,
     tokens_per_step: float | None = None,
     config: Any = None,
+    signals: Signals | None = None,
+    mask_non_finite: bool | None = None,
 ) -> Watch:
     """Watch a training run: call `step` on what this returns once a step.
 
@@ -59,7 +62,9 @@ def watch(
     people. `url` is the collector; without it, and without TRIMTAB_URL, one is started on this machine.
     `rollback`: "off", "advise" (say what would be done) or "auto" (go back to a snapshot when the collector
     asks for it); `scheduler` and `scaler` (the GradScaler) go back too. `total_steps`, `tokens_per_step`
-    and `config` describe the run.
+    and `config` describe the run. `signals` says what is measured beyond the default, else the environment
+    does. `mask_non_finite` keeps gradients that are not finite away from the weights, on the device: with
+    rollback="auto" unless it is False.
 
     Raises:
         ValueError: an argument or a TRIMTAB_* variable is not what it must be. Nothing else is raised, now or
@@ -67,7 +72,10 @@ def watch(
     """
     watched = Watched(model, optimizer, scheduler, scaler)
     project = _folder_project() if project is None else project
-    asked = Asked(project, name, rollback, total_steps, tokens_per_step, config, watched)
+    if signals is None:
+        signals = Signals.from_environ(os.environ)
+    masks = rollback == "auto" if mask_non_finite is None else mask_non_finite
+    asked = Asked(project, name, rollback, total_steps, tokens_per_step, config, watched, signals, masks)
     settings = JobSettings.from_environ(os.environ, url)
     guard = Guard()
     why = "TRIMTAB_DISABLED is set"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -11,6 +12,7 @@ from typing import get_args
 import pytest
 
 from trimtab import job_settings
+from trimtab.signals import Signals, variable
 from trimtab_monitor import kinds, metric_names
 from trimtab_monitor.cause_rules import CauseClass
 from trimtab_monitor.folding.events import KINDS
@@ -65,8 +67,11 @@ def test_every_event_is_documented_with_its_fields() -> None:
 
 def test_every_variable_of_the_job_is_documented() -> None:
     read = set(re.findall(r'"(TRIMTAB_[A-Z_]+)"', Path(job_settings.__file__).read_text()))
-    told = set(re.findall(r"^\| `(TRIMTAB_[A-Z_]+)`", (DOCS / "settings.md").read_text(), re.MULTILINE))
+    settings = (DOCS / "settings.md").read_text()
+    told = set(re.findall(r"^\| `(TRIMTAB_[A-Z_]+)`", settings, re.MULTILINE))
     assert told == read
+    signals = set(re.findall(r"^\| `\w+` \| `(TRIMTAB_[A-Z_]+)`", settings, re.MULTILINE))
+    assert signals == {variable(each.name) for each in fields(Signals)}
 
 
 def test_every_command_is_in_the_readme() -> None:

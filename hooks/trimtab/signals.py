@@ -1,0 +1,76 @@
+"""What is measured of a run beyond loss, gradient norm and learning rate: each off unless asked for.
+
+What each costs is in docs/capture.md.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from trimtab.environ import flag, integer
+
+
+def _option(default: Any, means: str, least: int = 0) -> Any:
+    """A field with what the reference page says of it, and the least that a number may be."""
+    return field(default=default, metadata={"means": means, "least": least})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """What is measured beyond the default; docs/settings.md says what each field is.
+
+    In the environment a field is `TRIMTAB_` and its name in capitals.
+
+    Raises:
+        ValueError: a value is not what it must be; the message names it and says what to give.
+    """
+
+    layer_norms_every: int = _option(
+        0, "steps of the optimizer between two gradient norms of each layer, `grad_norm/<layer>`; 0: never"
+    )
+    layers: int = _option(100, "series that the layers of a model are grouped into, at most", least=1)
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            given = getattr(self, each.name)
+            check = _truth if isinstance(each.default, bool) else _whole
+            object.__setattr__(self, each.name, check(each.name, given, each.metadata["least"]))
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Signals:
+        """Read each field's variable; one that is not set leaves the default.
+
+        Raises:
+            ValueError: a variable's value is not what its field must be.
+        """
+        asked: dict[str, Any] = {}
+        for each in fields(cls):
+            name = variable(each.name)
+            if environ.get(name):
+                read = flag if isinstance(each.default, bool) else integer
+                asked[each.name] = read(environ, name)
+        return cls(**asked)
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    return f"TRIMTAB_{name.upper()}"
+
+
+def _whole(name: str, given: Any, least: int) -> int:
+    try:
+        number = -1 if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        number = -1
+    if number < least:
+        raise ValueError(f"signals: {name}={given!r}: give a whole number, {least} or more")
+    return number
+
+
+def _truth(name: str, given: Any, _least: int) -> bool:
+    if not isinstance(given, bool):
+        raise ValueError(f"signals: {name}={given!r}: give True or False")
+    return given
