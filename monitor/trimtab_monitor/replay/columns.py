@@ -2,97 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from trimtab import wire
-
-STEP_NAMES: Final = (
-    "step",
-    "global_step",
-    "iteration",
-    "iter",
-    "train_step",
-    "trainer_global_step",
-    "train_global_step",
-    "num_updates",
-)
-METRIC_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    wire.LOSS: (
-        "loss",
-        "train_loss",
-        "training_loss",
-        "loss_train",
-        "loss_training",
-        "train_total_loss",
-        "total_loss",
-        "train_loss_step",
-        "loss_step",
-        "lm_loss",
-        "train_lm_loss",
-        "loss_train_total",
-        "train_crossentropyloss",
-        "loss_metrics_global_avg_loss",
-        "train_samples_train_loss",
-        "train_inner_loss",
-        "batch_loss",
-        "epoch_loss",
-        "train_loss_epoch",
-    ),
-    wire.GRAD_NORM: (
-        "grad_norm",
-        "train_grad_norm",
-        "training_grad_norm",
-        "gradient_norm",
-        "train_gradient_norm",
-        "grad_norm_train",
-        "gnorm",
-        "train_gnorm",
-        "train_inner_gnorm",
-        "total_grad_norm",
-        "optim_total_grad_norm",
-        "global_grad_norm",
-        "grad_norm_total",
-        "grad_2_0_norm_total",
-    ),
-    wire.LR: (
-        "lr",
-        "learning_rate",
-        "train_lr",
-        "train_learning_rate",
-        "training_lr",
-        "training_learning_rate",
-        "lr_train",
-        "optim_learning_rate_group0",
-        "train_samples_lr",
-        "train_inner_lr",
-    ),
-    wire.EVAL_LOSS: (
-        "eval_loss",
-        "evaluation_loss",
-        "val_loss",
-        "valid_loss",
-        "validation_loss",
-        "loss_eval",
-        "loss_val",
-        "loss_valid",
-        "loss_validation",
-        "dev_loss",
-        "lm_loss_validation",
-    ),
-    wire.LOSS_SCALE: ("loss_scale", "train_loss_scale", "train_samples_loss_scale"),
-    wire.STEP_SECONDS: (
-        "step_seconds",
-        "step_time",
-        "train_step_time",
-        "iteration_time",
-        "train_step_seconds",
-    ),
-}
-"""Each standard metric, and how trainers and trackers call it, the likeliest first, as `spelt`."""
+from trimtab.usual_names import METRIC_NAMES, STEP_NAMES, named, spelt
 
 LAYER_PREFIX: Final = f"{wire.GRAD_NORM}/"
 """What begins with it is the gradient norm of a layer or group, and keeps its name."""
@@ -124,21 +40,6 @@ class DamagedRun(UnreadableRun):
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(path, None, problem, self.READ)
-
-
-def spelt(name: str) -> str:
-    """A name without what tells spellings apart only: case, and whatever stands between the words.
-
-    >>> spelt("train/loss"), spelt("Train Loss"), spelt("_step")
-    ('train_loss', 'train_loss', 'step')
-    """
-    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
-
-
-def named(names: Iterable[str], wanted: Sequence[str]) -> str | None:
-    """Return the one of `names` that is called as in `wanted`, the likeliest first."""
-    known = {spelt(name): name for name in reversed(list(names))}
-    return next((known[name] for name in wanted if name in known), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 from tensorboard.util.tensor_util import make_ndarray  # type: ignore[import-untyped]
 
-from trimtab_monitor.replay.columns import LAYER_PREFIX, METRIC_NAMES, Columns, spelt
+from trimtab.usual_names import METRIC_NAMES, spelt
+from trimtab_monitor.replay.columns import LAYER_PREFIX, Columns
 from trimtab_monitor.replay.readers.event_records import read_events
 
 TAGS_KEPT = 1000
