@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from time import time as unix_time
 from typing import Any, Final
 
 from trimtab import wire
+from trimtab.capture.bundle import Bundle
 from trimtab.capture.deferred import DeferredReader, RowValues
-from trimtab.capture.step_values import StepValues
+from trimtab.capture.step_values import StepValues, are_numbers
 from trimtab.guard import Guard, Tally
 from trimtab.outbound.packer import Event
 from trimtab.outbound.recorder import Recorder
-from trimtab.vocabulary import INT64_MAX, INT64_MIN
+from trimtab.vocabulary import GRAD_NORM, INT64_MAX, INT64_MIN, LOSS, LR
 
 LOG = logging.getLogger("trimtab")
+
+STEP: Final = "step"
+"""The name under which a loop gives the number of a step."""
 
 LATE_SECONDS: Final = 1.0
 """How long the end of an attempt waits for values that are still on a device."""
@@ -33,6 +37,7 @@ class Journal:
 
     __slots__ = (
         "_base_attempt",
+        "_bundles",
         "_deferred",
         "_direct",
         "_drops",
@@ -68,6 +73,7 @@ class Journal:
         self._deferred = DeferredReader()
         self._late = 0
         self._tokens = values.tokens
+        self._bundles = values.bundles
         self._last_tick = math.nan
         self._direct = False
 
@@ -76,29 +82,24 @@ class Journal:
         """The attempt that is being lived."""
         return self._base_attempt + self._recorder.attempt
 
-    def add(self, loss: Any, lr: Any, grad_norm: Any, step: Any, metrics: Mapping[str, Any]) -> None:
-        """Write a step down. Three floats that need no looking at go straight to the ring."""
-        if (
-            self._direct
-            and type(loss) is float
-            and type(grad_norm) is float
-            and type(lr) is float
-            and step is None
-            and not metrics
-        ):
-            tick = perf_counter()
-            number = self.number + 1
-            self._recorder.standard(
-                number, unix_time(), loss, grad_norm, lr, tick - self._last_tick, self._tokens
-            )
-            self._last_tick = tick
-            self.number = number
-        else:
-            self._add_any(loss, lr, grad_norm, step, metrics)
+    def add(self, values: dict[str, Any]) -> None:
+        """Write a step down, and use `values` up. Three plain floats go straight to the ring."""
+        if self._direct and len(values) == 3 and not self._bundles:
+            loss, grad_norm, lr = values.get(LOSS), values.get(GRAD_NORM), values.get(LR)
+            if type(loss) is float and type(grad_norm) is float and type(lr) is float:
+                tick = perf_counter()
+                number = self.number + 1
+                self._recorder.standard(
+                    number, unix_time(), loss, grad_norm, lr, tick - self._last_tick, self._tokens
+                )
+                self._last_tick = tick
+                self.number = number
+                return
+        self._add_any(values)
 
-    def add_beside(self, metrics: Mapping[str, Any]) -> None:
-        """Write down values of the last step that are known only now, in a row of their own."""
-        self._put(unix_time(), dict(metrics))
+    def add_beside(self, values: dict[str, Any]) -> None:
+        """Write down values of the last step that are known only now, in a row of their own; uses them up."""
+        self._put(unix_time(), values, [], self._values.read(values))
         self._direct = self._direct and not self.under_way
 
     def tell(self, kind: str, **fields: Any) -> None:
@@ -140,23 +141,30 @@ class Journal:
         """Forget a record whose writing was interrupted."""
         self._recorder.abandon()
 
-    def _add_any(self, loss: Any, lr: Any, grad_norm: Any, step: Any, metrics: Mapping[str, Any]) -> None:
+    def _add_any(self, values: dict[str, Any]) -> None:
         tick, now = perf_counter(), unix_time()
-        self.number = self._next_number(step)
+        self.number = self._next_number(values.pop(STEP, None))
         seconds = wire.NOT_MEASURED if math.isnan(self._last_tick) else tick - self._last_tick
         self._last_tick = tick
-        values = self._values.given(loss, lr, grad_norm, seconds, metrics)
-        self._put(now, values)
+        standard = self._values.standard(values, seconds)
+        bundles = self._values.take_bundles(values)
+        waits = self._values.read(standard)
+        under_way = waits or bundles or self.under_way
+        if under_way or not self._recorder.plain(self.number, now, standard, values):
+            plain = are_numbers(values.values())
+            waits = self._values.read(values) or waits
+            self._put(now, standard | values, bundles, waits, plain)
         self._direct = self._values.standard_only and not self.under_way
 
-    def _put(self, now: float, values: dict[str, Any]) -> None:
+    def _put(
+        self, now: float, values: dict[str, Any], bundles: list[Bundle], waits: bool, plain: bool = False
+    ) -> None:
         """Write a row of the last step, or keep it until its values have arrived from a device."""
-        waits = self._values.read(values)
-        if waits or self.under_way:
-            self._deferred.submit(RowValues(self.number, now, self._recorder.attempt, values))
+        if waits or bundles or self.under_way:
+            self._deferred.submit(RowValues(self.number, now, self._recorder.attempt, values, bundles))
             self.write_arrived()
         else:
-            self._recorder.row(self.number, now, values)
+            self._recorder.row(self.number, now, values, plain)
 
     def _write(self, rows: Iterable[RowValues]) -> None:
         for row in rows:

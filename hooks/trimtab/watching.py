@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from trimtab import wire
 from trimtab.capture.own_time import OwnTime
@@ -19,7 +19,7 @@ from trimtab.rewind.accord import Ballot
 from trimtab.rewind.boundary import Boundary, DiskCheckpoints
 from trimtab.rewind.orders import Order
 from trimtab.step_result import StepResult
-from trimtab.vocabulary import Command
+from trimtab.vocabulary import LOSS, LR, Command
 
 LOG = logging.getLogger("trimtab")
 
@@ -61,12 +61,14 @@ class Watch:
 
     __slots__ = (
         "__weakref__",
+        "_acquire",
         "_boundary",
         "_guard",
         "_journal",
         "_lock",
         "_parts",
         "_phase",
+        "_release",
         "_told_over",
         "_waiting",
         "over",
@@ -83,7 +85,7 @@ class Watch:
         self._boundary = parts.boundary
         self._waiting = parts.boundary.desk.waiting
         self._guard = parts.guard
-        self._lock = threading.RLock()
+        self._take_lock(threading.RLock())
         self._phase = _TRAIN
         self._told_over = False
 
@@ -92,39 +94,51 @@ class Watch:
         """The number of good steps done: after a rollback, the step that the job is back at."""
         return self._journal.number
 
-    def step(
-        self,
-        /,
-        loss: Any = None,
-        lr: Any = None,
-        *,
-        grad_norm: Any = None,
-        step: Any = None,
-        **metrics: Any,
-    ) -> StepResult:
-        """Record one step, once the optimizer has done it; obey a command if one waits.
+    if TYPE_CHECKING:
 
-        Values are numbers or one-element tensors; a tensor on an accelerator is read later, without waiting
-        for it. None: not measured. `lr` and `grad_norm` that are not given are read from the optimizer that
-        `watch()` got. `step` is counted from 1 unless given; where it goes backwards, a new attempt begins.
-        Any other keyword is a metric of that name.
-        """
-        try:
-            with self._lock:
+        def step(
+            self,
+            loss: Any = None,
+            lr: Any = None,
+            *,
+            grad_norm: Any = None,
+            step: Any = None,
+            **metrics: Any,
+        ) -> StepResult:
+            """See below: this signature is for people, that one costs less where metrics are many."""
+
+    else:
+
+        def step(self, loss=None, lr=None, /, **values):
+            """Record one step, once the optimizer has done it; obey a command if one waits.
+
+            Values are numbers or one-element tensors; a tensor on an accelerator is read later, without
+            waiting for it. None: not measured. `lr` and `grad_norm` that are not given are read from the
+            optimizer that `watch()` got. `step` is counted from 1 unless given; where it goes backwards, a
+            new attempt begins. Any other keyword is a metric of that name.
+            """
+            self._acquire()
+            try:
                 if self.over is not None:
                     return self._stray_step()
-                self._journal.add(loss, lr, grad_norm, step, metrics)
+                if loss is not None:
+                    values[LOSS] = loss
+                if lr is not None:
+                    values[LR] = lr
+                self._journal.add(values)
                 if self._boundary.attentive or self._waiting:
                     rolled_back = self._boundary.act(self._journal)
                     return StepResult(self._journal.number, rolled_back, self._boundary.stop)
                 return StepResult(self._journal.number, False, self._boundary.stop)
-        except Exception as error:  # noqa: BLE001  (the job comes first: this is the outermost guard)
-            self._journal.abandon()
-            self._guard.caught("step", error)
-            return StepResult(self._journal.number, False, self._boundary.stop)
-        except BaseException:
-            self._journal.abandon()
-            raise
+            except Exception as error:  # noqa: BLE001  (the job comes first: this is the outermost guard)
+                self._journal.abandon()
+                self._guard.caught("step", error)
+                return StepResult(self._journal.number, False, self._boundary.stop)
+            except BaseException:
+                self._journal.abandon()
+                raise
+            finally:
+                self._release()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -188,7 +202,7 @@ class Watch:
 
     def abandon(self) -> None:
         """Become inert in a forked child: ring, spool and threads are the parent's."""
-        self._lock = threading.RLock()  # a thread that is not here may hold the other one
+        self._take_lock(threading.RLock())  # a thread that is not here may hold the other one
         self._retire("this process is a fork of the one that called trimtab.watch(); call it here too")
         self._parts.path.abandon()
 
@@ -240,6 +254,11 @@ class Watch:
             return True
         finally:
             self._lock.release()
+
+    def _take_lock(self, lock: threading.RLock) -> None:
+        """Use this lock; its methods are kept at hand, as `with` takes twice as long."""
+        self._lock = lock
+        self._acquire, self._release = lock.acquire, lock.release
 
     def _retire(self, because: str) -> None:
         self.over = because

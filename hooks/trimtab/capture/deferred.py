@@ -11,10 +11,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from trimtab.capture import scalars
+from trimtab.capture.bundle import Bundle
 from trimtab.vocabulary import NOT_MEASURED
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class RowValues:
     time: float
     attempt: int
     values: dict[str, Any]
+    bundles: list[Bundle] = field(default_factory=list)
 
 
 class Transfer(Protocol):

@@ -20,6 +20,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trimtab.capture.bundle import Bundle
 from trimtab.capture.one_or_many import as_list
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ OnError = Callable[[str, Exception], None]
 
 class NullCapture:
     """Stands in where no optimizer is given."""
+
+    def __init__(self) -> None:
+        self.bundles: list[Bundle] = []
 
     def take_grad_norm(self) -> Tensor | None:
         """Return None."""
@@ -61,6 +65,7 @@ class OptimizerCapture:
     """
 
     def __init__(self, optimizer: Any, scaler: Any = None, on_error: OnError | None = None) -> None:
+        self.bundles: list[Bundle] = []
         self._optimizers = [unwrapped(item) for item in as_list(optimizer)]
         self._scaler = scaler
         self._on_error = on_error or _log_error

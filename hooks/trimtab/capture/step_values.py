@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
+from trimtab.capture.bundle import Bundle
 from trimtab.capture.scalars import NotANumberError, as_float, is_on_device
 from trimtab.guard import Tally
 from trimtab.outbound.records import STANDARD_NAMES
@@ -14,10 +15,16 @@ from trimtab.vocabulary import GRAD_NORM, LOSS, LOSS_SCALE, LR, NOT_MEASURED, ST
 LOG = logging.getLogger("trimtab")
 
 _STANDARD = frozenset(STANDARD_NAMES)
+_NUMBERS = frozenset((float, int, bool))
 
 
 class Capture(Protocol):
-    """Reads from the optimizer what the loop does not hand over."""
+    """Reads from the optimizer what the loop does not hand over.
+
+    `bundles` is what was measured beside, for the next row; whoever takes it clears the list.
+    """
+
+    bundles: list[Bundle]
 
     def take_grad_norm(self) -> Any:
         """Return the norm of the last step's gradients, None if there is none."""
@@ -43,26 +50,37 @@ class StepValues:
         self._capture = capture
         self._drops = drops
         self._capture_norm = True
+        self.bundles = capture.bundles
         self.standard_only = False
         """Whether nothing is captured beyond what the loop gave last."""
 
-    def given(
-        self, loss: Any, lr: Any, grad_norm: Any, seconds: float, metrics: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Return the step's values by name; None where nothing is known."""
-        values = {
-            LOSS: loss,
-            GRAD_NORM: self._grad_norm(grad_norm),
-            LR: self._capture.lr() if lr is None else lr,
-            STEP_SECONDS: seconds,
-            TOKENS: self.tokens,
-        }
+    def standard(self, given: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Take the standard metrics out of what the loop gives, and fill in what is captured or known."""
+        take = given.pop
+        rate = take(LR, None)
         scale = self._capture.loss_scale()
-        self.standard_only = scale is None and not self._capture_norm
         if scale is not None:
-            values[LOSS_SCALE] = scale
-        values.update(metrics)
-        return values
+            given.setdefault(LOSS_SCALE, scale)
+        standard = {
+            LOSS: take(LOSS, None),
+            GRAD_NORM: self._grad_norm(take(GRAD_NORM, None)),
+            LR: self._capture.lr() if rate is None else rate,
+            STEP_SECONDS: take(STEP_SECONDS, seconds),
+            TOKENS: take(TOKENS, self.tokens),
+        }
+        self.standard_only = scale is None and not self._capture_norm
+        return standard
+
+    def take_bundles(self, values: dict[str, Any]) -> list[Bundle]:
+        """Put the bundles of the host into `values`; return those of a device."""
+        if not self.bundles:
+            return []
+        taken = self.bundles.copy()
+        self.bundles.clear()
+        on_host = [bundle for bundle in taken if bundle.tensor.is_cpu]
+        for bundle in on_host:
+            values.update(zip(bundle.names, bundle.tensor.tolist(), strict=True))
+        return [bundle for bundle in taken if not bundle.tensor.is_cpu]
 
     def read(self, values: dict[str, Any]) -> bool:
         """Turn what the host has into floats, in place; True: some values are still on a device.
@@ -99,6 +117,11 @@ class StepValues:
             if self._drops.count("not a number", _as_text(name)):
                 LOG.warning("trimtab: %s: %s; the value is dropped and counted", name, error)
             return NOT_MEASURED
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Tell whether all values are Python's own numbers: such rows can be written without looking at each."""
+    return _NUMBERS.issuperset(map(type, values))
 
 
 def _as_text(name: object) -> str:

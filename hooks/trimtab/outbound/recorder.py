@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from trimtab.guard import Tally
@@ -40,6 +40,8 @@ class Recorder:
         "_attempt",
         "_drops",
         "_pack_standard",
+        "_plain",
+        "_plain_names",
         "_sets",
         "_standard_size",
         "_standard_word",
@@ -56,6 +58,8 @@ class Recorder:
         self.alarm = alarm
         self._pack_standard = sets.standard.packer.pack_into
         self._standard_size = sets.standard.size
+        self._plain: RowLayout = sets.standard
+        self._plain_names: tuple[str, ...] | None = None
         self.loss_limit = math.inf
         self.grad_norm_limit = math.inf
         self.attempt = 0
@@ -73,15 +77,20 @@ class Recorder:
     def standard(
         self, step: int, time: float, loss: float, grad_norm: float, lr: float, seconds: float, tokens: float
     ) -> None:
-        """Write a row of the standard metrics: the fast path, so all must be floats and `step` 64 bits."""
+        """Write a row of the standard metrics: the fast path, so all must be floats and `step` 64 bits.
+
+        It does what the writer's `reserve` and `publish` do without calling them.
+        """
         writer = self._writer
-        size = self._standard_size
-        place = writer.reserve(size)
-        if place >= 0:
-            head = writer.head
+        head = writer.head
+        end = head + self._standard_size
+        if end > writer.safe or writer.busy:
+            self._standard_slowly(step, time, loss, grad_norm, lr, seconds, tokens)
+        else:
+            writer.busy = True
             self._pack_standard(
                 writer.memory,
-                place,
+                head + writer.base,
                 head,
                 self._standard_word,
                 step,
@@ -93,14 +102,35 @@ class Recorder:
                 tokens,
                 head,
             )
-            writer.publish(size)
-        elif place == REENTERED:
-            self._reentered()
+            writer.head = writer.head_slot[0] = end
+            writer.busy = False
         if not (_LOWEST < loss < self.loss_limit and _LOWEST < grad_norm < self.grad_norm_limit):
             self.alarm()
 
-    def row(self, step: int, time: float, values: Mapping[str, float]) -> None:
-        """Write a row of any metrics; one that the row lacks of the standard ones is not measured."""
+    def plain(self, step: int, time: float, standard: Mapping[str, float], extra: dict[str, Any]) -> bool:
+        """Write a row whose other metrics are numbers, and have the names of the last `row` that was plain.
+
+        False: they are not; nothing was written, `row` has to do it. Python's own numbers add up to a float,
+        and nothing else tells a thousand of them from tensors in as little time.
+        """
+        if tuple(extra) != self._plain_names:
+            return False
+        try:
+            if type(sum(extra.values(), 0.0)) is not float:
+                return False
+        except Exception:  # noqa: BLE001  (a value runs its own code: `row` says what is wrong with it)
+            return False
+        columns = [standard.get(name, NOT_MEASURED) for name in STANDARD_NAMES]
+        self._pack(self._plain, step, time, (*columns, *extra.values()))
+        if self._is_urgent(standard):
+            self.alarm()
+        return True
+
+    def row(self, step: int, time: float, values: Mapping[str, float], plain: bool = False) -> None:
+        """Write a row of any metrics; one that the row lacks of the standard ones is not measured.
+
+        `plain`: the next row may well have the same names, and numbers again.
+        """
         extra = tuple(name for name in values if name not in _STANDARD)
         layout = self._sets.layout(extra)
         if layout is None:
@@ -110,17 +140,9 @@ class Recorder:
             return
         if len(layout.names) - len(STANDARD_NAMES) < len(extra):
             self._count_refused(extra)
-        writer = self._writer
-        place = writer.reserve(layout.size)
-        if place >= 0:
-            head = writer.head
-            columns = [values.get(name, NOT_MEASURED) for name in layout.names]
-            layout.packer.pack_into(
-                writer.memory, place, head, self._word(layout), step, time, *columns, head
-            )
-            writer.publish(layout.size)
-        elif place == REENTERED:
-            self._reentered()
+        elif plain:
+            self._plain, self._plain_names = layout, extra
+        self._pack(layout, step, time, [values.get(name, NOT_MEASURED) for name in layout.names])
         if self._is_urgent(values):
             self.alarm()
 
@@ -145,6 +167,19 @@ class Recorder:
     def abandon(self) -> None:
         """Forget a record whose writing was interrupted."""
         self._writer.abandon()
+
+    def _standard_slowly(self, step: int, time: float, *values: float) -> None:
+        self._pack(self._sets.standard, step, time, values)
+
+    def _pack(self, layout: RowLayout, step: int, time: float, values: Iterable[float]) -> None:
+        writer = self._writer
+        place = writer.reserve(layout.size)
+        if place >= 0:
+            head = writer.head
+            layout.packer.pack_into(writer.memory, place, head, self._word(layout), step, time, *values, head)
+            writer.publish(layout.size)
+        elif place == REENTERED:
+            self._reentered()
 
     def _word(self, layout: RowLayout) -> int:
         return word_of(layout.size, layout.kind, self._attempt)

@@ -108,7 +108,15 @@ class Stretch:
 
 
 class RingError(ValueError):
-    """A file that is no ring, or not one of this version."""
+    """A file that is no ring, or a damaged one."""
+
+
+class RingVersionError(RingError):
+    """A ring of another version: for a Trimtab of that version to read."""
+
+
+class UnfinishedRingError(RingError):
+    """A ring that was being made when its process died: nothing was written there."""
 
 
 class Ring:
@@ -143,8 +151,7 @@ class Ring:
 
     @classmethod
     def _new(cls, memory: mmap.mmap, capacity: int) -> Ring:
-        for page in range(0, PAGE + capacity, PAGE):
-            memory[page] = 0  # touch each page now: the first lap takes no page fault in the training thread
+        _touch(memory)  # each page, now: the first lap takes no page fault in the training thread
         _PREAMBLE.pack_into(memory, 0, _MAGIC, _VERSION, capacity)
         return cls(memory, capacity)
 
@@ -153,16 +160,24 @@ class Ring:
         """Map the ring that another process left behind.
 
         Raises:
-            RingError: the file is no ring of this version.
+                RingError: the file is no ring, or a damaged one.
+            RingVersionError: it is one of another version.
+            UnfinishedRingError: its process died while it made it; nothing was written there.
         """
         with path.open("r+b") as file:
             size = file.seek(0, os.SEEK_END)
+            if size == 0:
+                raise UnfinishedRingError(f"{path}: empty")
             if size < 2 * PAGE:
                 raise RingError(f"{path}: {size} bytes: not a ring file of Trimtab")
             memory = mmap.mmap(file.fileno(), 0)
         magic, version, capacity = _PREAMBLE.unpack_from(memory, 0)
-        if magic != _MAGIC or version != _VERSION or PAGE + capacity != size or capacity % PAGE:
-            raise RingError(f"{path}: not a ring file of this version of Trimtab, or a damaged one")
+        if magic == _MAGIC and version != _VERSION:
+            raise RingVersionError(f"{path}: a ring of version {version}; this Trimtab reads {_VERSION}")
+        if magic == bytes(len(_MAGIC)) and not any(memory[:PAGE]):
+            raise UnfinishedRingError(f"{path}: its header was never written")
+        if magic != _MAGIC or PAGE + capacity != size or capacity % PAGE:
+            raise RingError(f"{path}: not a ring file of Trimtab, or a damaged one")
         return cls(memory, capacity)
 
     def __getitem__(self, slot: Slot) -> int:
@@ -181,6 +196,18 @@ class Ring:
         self.memory.close()
 
 
+def _touch(memory: mmap.mmap) -> None:
+    """Fill the memory with zeros, by a call of the system that does not hold the interpreter's lock."""
+    zero = os.open("/dev/zero", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with memoryview(memory) as whole:
+            done = 0
+            while done < len(whole):
+                done += os.readv(zero, [whole[done:]])
+    finally:
+        os.close(zero)
+
+
 def _whole_pages(capacity: int) -> int:
     return max(PAGE, -(-capacity // PAGE) * PAGE)
 
@@ -190,19 +217,27 @@ class RingWriter:
 
     `head` is the position of the record being written, the stamp that it must carry at both ends. `wake` is
     called when the reader falls behind. All calls come from one thread at a time.
+
+    A step's fast path does what `reserve` and `publish` do without calling them: while `busy` is not set, a
+    record that ends at `safe` or before has its place at `head + base`; storing the new head in `head_slot`
+    publishes it.
     """
 
-    __slots__ = ("_base", "_busy", "_head_slot", "_ring", "_safe", "_wake", "head", "memory")
+    __slots__ = ("_next", "_wake", "base", "busy", "head", "head_slot", "memory", "ring", "safe", "wanted")
 
     def __init__(self, ring: Ring, wake: Callable[[], None]) -> None:
-        self._ring = ring
+        self.ring = ring
+        """The ring that is written to: one before it has its last record."""
+        self.wanted = 0
+        """The largest record that found no room, in bytes."""
+        self._next: Ring | None = None
         self._wake = wake
-        self._head_slot = ring.slot(Slot.HEAD)
+        self.head_slot = ring.slot(Slot.HEAD)
         self.memory = ring.memory
         self.head: int = ring[Slot.HEAD]
-        self._safe = 0
-        self._base = 0
-        self._busy = False
+        self.safe = 0
+        self.base = 0
+        self.busy = False
 
     def reserve(self, size: int) -> int:
         """Return the place in `memory` for a record of `size` bytes (a multiple of 8).
@@ -210,31 +245,37 @@ class RingWriter:
         FULL: there is no room; the drop is counted. REENTERED: a signal handler interrupted a write of its
         own thread, which must be left to finish.
         """
-        if self._busy:
+        if self.busy:
             return REENTERED
-        self._busy = True
-        if self.head + size > self._safe and not self._make_room(size):
-            self._busy = False
+        self.busy = True
+        if self.head + size > self.safe and not self._make_room(size):
+            self.busy = False
             return FULL
-        return self.head + self._base
+        return self.head + self.base
 
     def publish(self, size: int) -> None:
         """Make the record that was packed in the place reserved last visible to the reader."""
-        self.head = self._head_slot[0] = self.head + size
-        self._busy = False
+        self.head = self.head_slot[0] = self.head + size
+        self.busy = False
 
     def abandon(self) -> None:
         """Forget what was reserved and not published."""
-        self._busy = False
+        self.busy = False
 
     def close(self) -> None:
         """Let go of the memory; nothing may be written after."""
-        self._busy = True
-        self._head_slot.release()
+        self.busy = True
+        self.head_slot.release()
+
+    def offer(self, ring: Ring) -> None:
+        """Offer a larger ring with nothing in it, from any thread: it is written to from the next look on."""
+        self._next = ring
 
     def _make_room(self, size: int) -> bool:
         """Look at the tail, which `reserve` does once a quarter lap; turn the lap over where it must be."""
-        ring = self._ring
+        if self._next is not None:
+            self._take_over(self._next)
+        ring = self.ring
         left = ring.capacity - self.head % ring.capacity
         skip = left if size > left else 0
         free = ring.capacity - (self.head - ring[Slot.TAIL])
@@ -242,15 +283,28 @@ class RingWriter:
             self._wake()
         if skip + size > free:
             ring[Slot.DROPPED] += 1
-            self._safe = 0
+            self.wanted = max(self.wanted, size)
+            self.safe = 0
             return False
         if skip >= FRAME_BYTES:
             _FRONT.pack_into(ring.memory, PAGE + ring.capacity - left, self.head, word_of(skip, PAD, 0))
         self.head += skip
-        self._base = PAGE + self.head % ring.capacity - self.head
+        self.base = PAGE + self.head % ring.capacity - self.head
         lap_end = self.head + ring.capacity - self.head % ring.capacity
-        self._safe = min(lap_end, self.head + free - skip, self.head + max(size, ring.capacity // 4))
+        self.safe = min(lap_end, self.head + free - skip, self.head + max(size, ring.capacity // 4))
         return True
+
+    def _take_over(self, ring: Ring) -> None:
+        """Go on in another ring, where positions go on too.
+
+        Killed at any point of it, the process leaves two rings of which each says what it holds. A signal's
+        handler that raises in the middle makes the next call do it again: `_next` is forgotten last.
+        """
+        self.safe = 0
+        ring[Slot.TAIL] = ring[Slot.HEAD] = self.head
+        self.memory, self.head_slot = ring.memory, ring.slot(Slot.HEAD)
+        self.ring = ring
+        self._next = None
 
 
 class RingReader:
