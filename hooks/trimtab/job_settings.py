@@ -12,6 +12,9 @@ from trimtab.environ import flag, integer
 from trimtab.identity import check_run_id
 
 MIB: Final = 2**20
+AUTO: Final = "TRIMTAB_AUTO"
+"""Watches a framework's trainers without a line of code, where the framework takes callbacks of packages."""
+
 _SMALLEST_RING: Final = 64 * 1024
 
 
@@ -21,9 +24,9 @@ class JobSettings:
 
     `url`: the collector, None to start an embedded one. `folder`: where the spool (and the embedded
     collector's database) lives, None for the default. `run` and `attempt`: given by whatever restarts the
-    job. `ring_bytes` and `spool_bytes` bound what waits for the collector. `snapshot_every` (steps) and
-    `snapshot_keep` bound what a rollback can go back to. `close_seconds` bounds what is waited for at the
-    end.
+    job. `project` and `name`: the run's, where the call gives none. `ring_bytes` and `spool_bytes` bound what
+    waits for the collector. `snapshot_every` (steps) and `snapshot_keep` bound what a rollback can go back
+    to. `close_seconds` bounds what is waited for at the end.
 
     Raises:
         ValueError: a value is out of its range.
@@ -33,6 +36,8 @@ class JobSettings:
     folder: Path | None = None
     run: str | None = None
     attempt: int | None = None
+    project: str | None = None
+    name: str | None = None
     ring_bytes: int = 4 * MIB
     spool_bytes: int = 256 * MIB
     snapshot_every: int = 25
@@ -62,6 +67,8 @@ class JobSettings:
             folder=Path(folder).expanduser() if folder else None,
             run=environ.get("TRIMTAB_RUN") or None,
             attempt=integer(environ, "TRIMTAB_ATTEMPT"),
+            project=environ.get("TRIMTAB_PROJECT") or None,
+            name=environ.get("TRIMTAB_NAME") or None,
             ring_bytes=_int(environ, "TRIMTAB_RING_BYTES", cls.ring_bytes),
             spool_bytes=_int(environ, "TRIMTAB_SPOOL_BYTES", cls.spool_bytes),
             snapshot_every=_int(environ, "TRIMTAB_SNAPSHOT_EVERY", cls.snapshot_every),

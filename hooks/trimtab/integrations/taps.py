@@ -26,8 +26,25 @@ class Taps:
 
         self._put(owner, name, tapped)
 
-    def calls(self, owner: Any, name: str, around: Callable[[], AbstractContextManager[None]]) -> None:
-        """Run each call of the method `name` of `owner` within `around()`, but no call within a call."""
+    def errors(self, owner: Any, name: str, see: Callable[[BaseException], None]) -> None:
+        """Call `see` with whatever the method `name` of `owner` raises, and let it go on its way."""
+        method = getattr(owner, name)
+
+        @functools.wraps(method)
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return method(*args, **kwargs)
+            except BaseException as error:
+                see(error)
+                raise
+
+        self._put(owner, name, tapped)
+
+    def calls(self, owner: Any, name: str, around: Callable[..., AbstractContextManager[None]]) -> None:
+        """Run each call of the method `name` of `owner` within `around`, but no call within a call.
+
+        `around` gets the arguments of the call.
+        """
         method = getattr(owner, name)
         running = False
 
@@ -38,7 +55,7 @@ class Taps:
                 return method(*args, **kwargs)
             running = True
             try:
-                with around():
+                with around(*args, **kwargs):
                     return method(*args, **kwargs)
             finally:
                 running = False

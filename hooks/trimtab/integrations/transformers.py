@@ -1,19 +1,18 @@
-"""Watches a transformers Trainer: `Trainer(..., callbacks=[TrimtabCallback()])`.
+"""Watches a transformers Trainer: `Trainer(..., callbacks=[TrimtabCallback()])`, or `report_to="trimtab"`.
 
 Every optimizer step is one row, on every rank. Its values come from where the Trainer computes them, so
 neither `logging_steps` nor `logging_nan_inf_filter`, which hides a NaN from the logs by default, has any
 part in it:
 
-- `loss`: what `training_step` returned, summed over the micro-steps of gradient accumulation. The Trainer
-scales each
-  of them so that their sum is the mean of the step. It is this rank's loss.
-- `grad_norm`: what the accelerator's `clip_grad_norm_` returned: the norm before clipping, over all ranks.
-The
-  Trainer calls it without `max_grad_norm` too. (In `on_pre_optimizer_step` gradients are clipped already.)
+- `loss`: what `training_step` returned, summed over the micro-steps of gradient accumulation: the Trainer
+  scales each of them so that their sum is the mean of the step. It is this rank's loss.
+- `grad_norm`: what the Trainer's clipping returned: the norm before clipping, over all ranks, also where
+  `max_grad_norm` is 0. (In `on_pre_optimizer_step` gradients are clipped already.)
 - `lr`: as the optimizer's step was taken with it.
 - `tokens`: this step's, where the Trainer counts them (`include_num_input_tokens_seen`); else give
-`tokens_per_step`. - evaluation metrics and checkpoints, told by the first rank. The time that they take is
-not training's.
+  `tokens_per_step`.
+- what is logged besides (`trainer.log({"reward": ...})`), evaluation metrics and checkpoints, told by the
+  first rank. The time that an evaluation or a checkpoint takes is not training's.
 
 The Trainer's loop cannot go back to an earlier step, so `rollback="auto"` is refused.
 """
@@ -28,10 +27,12 @@ from types import FrameType
 from typing import Any, Final
 
 import trimtab
+from trimtab.integrations.arguments import short_name, usable, without_rollback
 from trimtab.integrations.taps import Taps
 
 try:
     from transformers import Trainer, TrainerCallback
+    from transformers.integrations import integration_utils
 except ImportError as error:
     raise ImportError(
         "trimtab.integrations.transformers needs transformers: pip install transformers"
@@ -39,8 +40,15 @@ except ImportError as error:
 
 LOG = logging.getLogger("trimtab")
 
+REPORT_TO: Final = "trimtab"
+"""The name for `TrainingArguments(report_to=...)`."""
+
 _SPEED: Final = ("_runtime", "_per_second", "_time")
-"""Endings of the evaluation metrics that say how long it took."""
+"""Endings of the metrics that say how long something took."""
+_KNOWN_BETTER: Final = frozenset(
+    ("loss", "grad_norm", "learning_rate", "epoch", "train_loss", "total_flos", "num_input_tokens_seen")
+)
+"""What the Trainer logs itself: each is seen at every step, or describes the run when it is over."""
 
 
 class TrimtabCallback(TrainerCallback):
@@ -53,14 +61,12 @@ class TrimtabCallback(TrainerCallback):
         ValueError: rollback="auto".
     """
 
+    by_name = False
+    """Whether `report_to` asked for it, not the job's own code."""
+
     def __init__(self, **watch_arguments: Any) -> None:
-        if watch_arguments.get("rollback") == "auto":
-            raise ValueError(
-                "rollback: 'auto': the Trainer's loop cannot go back to an earlier step: use 'advise', and "
-                "restart it with resume_from_checkpoint"
-            )
         self.watch: trimtab.Watch | None = None
-        self._arguments = watch_arguments
+        self._arguments = without_rollback(watch_arguments, "resume_from_checkpoint")
         self._taps = Taps()
         self._losses: list[Any] = []
         self._grad_norm: Any = None
@@ -72,18 +78,18 @@ class TrimtabCallback(TrainerCallback):
         self._taps.remove()
         if self.watch is not None:  # closed already, unless the training before ended with an error
             self.watch.end("failed", "train() was left by an error and called again")
+            self.watch = None
         trainer = _calling_trainer()
-        self.watch = trimtab.watch(**{**_what_the_trainer_knows(args, state, kwargs), **self._arguments})
+        if trainer is not None and not self._counts(trainer):
+            return
+        known = _what_the_trainer_knows(trainer, args, state, kwargs)
+        self.watch = trimtab.watch(**{**known, **self._arguments})
         self._tokens_before = state.num_input_tokens_seen
         self._losses.clear()
         if trainer is None:
             LOG.warning("trimtab: on_train_begin is not called by a transformers Trainer: no loss is seen")
-            return
-        watch = self.watch
-        self._taps.results(trainer, "training_step", self._losses.append)
-        self._taps.results(trainer.accelerator, "clip_grad_norm_", self._see_grad_norm)
-        self._taps.calls(trainer, "evaluate", lambda: watch.phase("eval"))
-        self._taps.calls(trainer, "_save_checkpoint", lambda: watch.phase("checkpoint"))
+        else:
+            self._listen(trainer, self.watch)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Record the step."""
@@ -101,11 +107,24 @@ class TrimtabCallback(TrainerCallback):
         control.should_training_stop = control.should_training_stop or result.stop
         return control
 
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Record what the job logs beside the Trainer's own, as trainers with rewards do."""
+        del args, control
+        logged = _numbers(kwargs.get("logs") or {})
+        if self.watch is not None and state.is_world_process_zero:
+            besides = {
+                name: value
+                for name, value in logged.items()
+                if name not in _KNOWN_BETTER and not name.startswith("eval_")
+            }
+            if besides:
+                self.watch.record(**besides)
+
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Record the evaluation's metrics."""
+        """Record the evaluation's metrics; `eval_loss` is one of them."""
         del args, control
         if self.watch is not None and state.is_world_process_zero:
-            self.watch.record(**_evaluation(kwargs.get("metrics") or {}))
+            self.watch.record(**_numbers(kwargs.get("metrics") or {}))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell of the checkpoint."""
@@ -120,8 +139,31 @@ class TrimtabCallback(TrainerCallback):
         if self.watch is not None:
             self.watch.close()
 
+    def _counts(self, trainer: Trainer) -> bool:
+        """Whether this is the one that watches: the first of its kind, those of the job's own code before."""
+        ours = [each for each in trainer.callback_handler.callbacks if isinstance(each, TrimtabCallback)]
+        return not ours or min(ours, key=lambda each: each.by_name) is self
+
+    def _listen(self, trainer: Trainer, watch: trimtab.Watch) -> None:
+        self._taps.results(trainer, "training_step", self._losses.append)
+        if hasattr(trainer, "_get_grad_norm"):  # whichever way it clips
+            self._taps.results(trainer, "_get_grad_norm", self._see_grad_norm)
+        else:
+            self._taps.results(trainer.accelerator, "clip_grad_norm_", self._see_grad_norm)
+        self._taps.calls(trainer, "evaluate", lambda *_, **__: watch.phase("eval"))
+        self._taps.calls(trainer, "_save_checkpoint", lambda *_, **__: watch.phase("checkpoint"))
+        for name in ("training_step", "get_batch_samples", "evaluate", "_save_checkpoint"):
+            self._taps.errors(trainer, name, self._fail)
+
     def _see_grad_norm(self, norm: Any) -> None:
-        self._grad_norm = norm
+        if not hasattr(norm, "full_tensor"):  # else a share of it: the optimizer's gradients tell more
+            self._grad_norm = norm
+
+    def _fail(self, error: BaseException) -> None:
+        """End the run: what leaves one of the loop's methods leaves `train()`."""
+        self._taps.remove()
+        if self.watch is not None:
+            self.watch.end("failed", f"{type(error).__name__}: {error}"[:300])
 
     def _tokens(self, state: Any) -> dict[str, Any]:
         if state.num_input_tokens_seen == self._tokens_before:
@@ -133,28 +175,54 @@ class TrimtabCallback(TrainerCallback):
         return {"tokens": tokens}
 
 
-def _what_the_trainer_knows(args: Any, state: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+class ReportingCallback(TrimtabCallback):
+    """What `report_to="trimtab"` puts into a Trainer; TRIMTAB_PROJECT and the like are its arguments."""
+
+    by_name = True
+
+
+def register(where: Any = integration_utils) -> bool:
+    """Let `report_to="trimtab"` name the callback; `where` is the module with the Trainer's names.
+
+    There is no function to register with: the name goes into the dict that the Trainer looks it up in. Where
+    it is gone, the log says so, and `callbacks=[TrimtabCallback()]` does the same.
+    """
+    names = getattr(where, "INTEGRATION_TO_CALLBACK", None)
+    if not isinstance(names, dict):
+        LOG.warning(
+            "trimtab: this release of transformers has no INTEGRATION_TO_CALLBACK: report_to='trimtab' is "
+            "not known to it: use Trainer(callbacks=[TrimtabCallback()])"
+        )
+        return False
+    names[REPORT_TO] = ReportingCallback
+    return True
+
+
+def _what_the_trainer_knows(
+    trainer: Trainer | None, args: Any, state: Any, kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
     model = kwargs.get("model")
     model_config = getattr(model, "config", None)
     config = {"training_arguments": args.to_sanitized_dict()}
     if model_config is not None and hasattr(model_config, "to_diff_dict"):
         config["model"] = model_config.to_diff_dict()
+    accelerator = getattr(trainer, "accelerator", None)
     return {
         "model": model,
-        "optimizer": kwargs.get("optimizer"),
-        "scheduler": kwargs.get("lr_scheduler"),
-        "project": "transformers",
-        "name": args.run_name,
-        "total_steps": state.max_steps or None,
+        "optimizer": usable(kwargs.get("optimizer"), "param_groups", "state_dict"),
+        "scheduler": usable(kwargs.get("lr_scheduler"), "state_dict"),
+        "scaler": usable(getattr(accelerator, "scaler", None), "state_dict", "get_scale"),
+        "name": short_name(state.trial_name or args.run_name),
+        "total_steps": state.max_steps if state.max_steps > 0 else None,
         "config": config,
     }
 
 
-def _evaluation(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of an evaluation without how long it took; `eval_loss` is one of them."""
+def _numbers(logged: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of what is logged, without how long it took."""
     return {
         name: float(value)
-        for name, value in metrics.items()
+        for name, value in logged.items()
         if isinstance(value, int | float) and name != "epoch" and not name.endswith(_SPEED)
     }
 
@@ -168,3 +236,6 @@ def _calling_trainer() -> Trainer | None:
             return caller
         frame = frame.f_back
     return None
+
+
+register()

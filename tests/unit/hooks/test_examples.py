@@ -11,6 +11,7 @@ MODULES = [
     "rewind.accord",
     "outbound.backoff",
     "rewind.commands",
+    "integrations.arguments",
     "plain_values",
     "sensors.sampler",
     "outbound.urgency",

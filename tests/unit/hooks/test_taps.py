@@ -40,7 +40,7 @@ def test_a_call_within_a_call_is_not_entered_again() -> None:
     entered: list[str] = []
 
     @contextmanager
-    def around() -> Iterator[None]:
+    def around(*_: int) -> Iterator[None]:
         entered.append("in")
         yield
         entered.append("out")
@@ -56,7 +56,7 @@ def test_an_error_goes_on_its_way() -> None:
     ended: list[str] = []
 
     @contextmanager
-    def around() -> Iterator[None]:
+    def around(*_: int) -> Iterator[None]:
         try:
             yield
         finally:
