@@ -35,6 +35,9 @@ Arguments of `trimtab.watch()` come first, then the environment.
 | `TRIMTAB_DIR` | `./.trimtab`, with a URL `~/.local/state/trimtab` | where ring, spool and the embedded collector's database live |
 | `TRIMTAB_RUN` | made from project and time | the run's id; set by whatever restarts a job, so that it goes on under the same id |
 | `TRIMTAB_ATTEMPT` | counted | the attempt, if whatever restarts the job counts it |
+| `TRIMTAB_PROJECT` | the folder's name | groups runs |
+| `TRIMTAB_NAME` | none | the run's name, for people |
+| `TRIMTAB_AUTO` | no | `1`: every Lightning `Trainer` is watched, with no line of code |
 | `TRIMTAB_RING_BYTES` | 4194304 | size of the memory-mapped ring, in bytes |
 | `TRIMTAB_SPOOL_BYTES` | 268435456 | what may wait on disk for a collector that is away, in bytes |
 | `TRIMTAB_SNAPSHOT_EVERY` | 25 | steps between two snapshots in host memory, with `rollback="auto"` |
