@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from trimtab import cluster
+
 # "." and ".." would be other folders and other paths.
 RUN_PATTERN: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_RANK_VARIABLES: Final = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
-_WORLD_SIZE_VARIABLES: Final = ("WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,8 @@ def find_place(environ: Mapping[str, str]) -> Place:
     distributed = process_group()
     if distributed is not None:
         return Place(int(distributed.get_rank()), int(distributed.get_world_size()))
-    rank = _first_int(environ, _RANK_VARIABLES)
-    world_size = _first_int(environ, _WORLD_SIZE_VARIABLES)
-    if rank is None or world_size is None or not 0 <= rank < world_size:
-        return Place()
-    return Place(rank, world_size)
+    launched = cluster.launched_place(environ)
+    return Place() if launched is None else Place(*launched)
 
 
 def process_group() -> Any | None:
@@ -94,14 +91,6 @@ def process_group() -> Any | None:
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return None
     return distributed
-
-
-def _first_int(environ: Mapping[str, str], names: tuple[str, ...]) -> int | None:
-    for name in names:
-        value = environ.get(name, "")
-        if value.isdecimal():
-            return int(value)
-    return None
 
 
 def host_name() -> str:
@@ -117,33 +106,6 @@ def boot_id() -> str:
         import psutil
 
         return f"boot-{int(psutil.boot_time())}"
-
-
-def git_commit(start: Path) -> str | None:
-    """Return the commit checked out at `start` or above it, read from `.git` without running git."""
-    for folder in (start, *start.parents):
-        head = folder / ".git" / "HEAD"
-        if head.is_file():
-            return _commit_of(head)
-    return None
-
-
-def _commit_of(head: Path) -> str | None:
-    try:
-        text = head.read_text().strip()
-        if not text.startswith("ref: "):
-            return text or None
-        ref = head.parent / text.removeprefix("ref: ")
-        return ref.read_text().strip() if ref.is_file() else _packed(head.parent, text.removeprefix("ref: "))
-    except OSError:
-        return None
-
-
-def _packed(git: Path, ref: str) -> str | None:
-    for line in (git / "packed-refs").read_text().splitlines():
-        if line.endswith(f" {ref}"):
-            return line.split(" ", 1)[0]
-    return None
 
 
 def this_process(

@@ -1,32 +1,33 @@
 """Which run and which attempt of it a process belongs to.
 
 The ranks of a job must agree on the run without a collective, which would hang where only one of them is
-watched: they ask the store of their process group, and a file that the children of one launcher share. A
-process that is started again under the same run must not use an attempt again: the last one used is kept in a
-file too.
+watched. They make its name from what their launcher told all of them alike (cluster.py); else they ask the
+store of their process group, and a file that the children of one launcher share. A process that is started
+again under the same run must not use an attempt again: the last one used is kept in a file too.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import itertools
 import logging
 import os
+import re
+import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from trimtab import cluster, notes
 from trimtab.identity import Place, check_run_id, new_run_id
 from trimtab.job_settings import JobSettings
 from trimtab.rewind.group_store import CompareSet, group_store
 
 LOG = logging.getLogger("trimtab")
 
-_RESTART_COUNTS: Final = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
-_KEPT_SECONDS: Final = 30 * 86400.0
+_LONGEST_PROJECT: Final = 48
 _calls = itertools.count()
 
 
@@ -44,23 +45,77 @@ def join(
 ) -> Membership:
     """Say which run and attempt the calling process belongs to; `taken` are runs that it watches already."""
     folder = settings.data_folder(environ)
-    least = max([settings.attempt or 0, *_restart_counts(environ)])
-    alone = settings.run is None and place.world_size == 1
-    if alone:
+    least = max(settings.attempt or 0, cluster.restarts(environ))
+    key = _job_key(place, environ)
+    if settings.run is None and key is None and place.world_size == 1:
         return Membership(new_run_id(project, time.time()), least, noted=False)
     try:
-        run = settings.run or agree_on_run(project, folder, group_store(), next(_calls))
+        run = settings.run or _common_run(project, folder, key, environ, next(_calls))
         run = _not_taken(run, taken)
-        return Membership(run, next_attempt(folder, run, place.rank, least), noted=True)
+        return Membership(run, notes.next_attempt(folder, run, place.rank, least), noted=True)
     except OSError as error:
         LOG.warning("trimtab: %s: %s: set TRIMTAB_RUN and, at each restart, TRIMTAB_ATTEMPT", folder, error)
         return Membership(settings.run or new_run_id(project, time.time()), least, noted=False)
+
+
+def _job_key(place: Place, environ: Mapping[str, str]) -> str | None:
+    """Return what names the job; processes of it that have no peers are told apart by their command lines."""
+    key = cluster.job_key(environ)
+    if key is None or place.world_size > 1:
+        return key
+    return f"{key}-{hashlib.sha256(repr(sys.argv).encode(errors='replace')).hexdigest()[:4]}"
 
 
 def _not_taken(run: str, taken: Collection[str]) -> str:
     """Return the run's id, with a number if this process watches that run with another model."""
     others = (f"{run[:120]}-{number}" for number in itertools.count(2))
     return next(name for name in itertools.chain([run], others) if name not in taken)
+
+
+def _common_run(project: str, folder: Path, key: str | None, environ: Mapping[str, str], ordinal: int) -> str:
+    store = group_store()
+    if key is None:
+        if store is None and cluster.has_peers_elsewhere(environ):
+            LOG.warning(
+                "trimtab: ranks on other hosts cannot know this run's id: call trimtab.watch() after "
+                "init_process_group(), or set TRIMTAB_RUN"
+            )
+        return agree_on_run(project, folder, store, ordinal)
+    named = named_run(project, key, nth_launch(folder, key, environ, launch_of(environ)), ordinal)
+    return check_run_id(named if store is None else _agreed(store, _store_key(ordinal), named) or named)
+
+
+def named_run(project: str, key: str, launch: int, ordinal: int) -> str:
+    """Return the id of the run of a job's n-th launch, and of the n-th call of `watch()` in it.
+
+    >>> named_run("gpt", "slurm-4711.0", 0, 0), named_run("gpt", "slurm-4711.0", 1, 2)
+    ('gpt-slurm-4711.0', 'gpt-slurm-4711.0-2-w3')
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", project).strip("-")[:_LONGEST_PROJECT] or "run"
+    again = f"-{launch + 1}" if launch else ""
+    return f"{name}-{key}{again}" + (f"-w{ordinal + 1}" if ordinal else "")
+
+
+def nth_launch(folder: Path, key: str, environ: Mapping[str, str], launch: str) -> int:
+    """Return how many launches this task of the job made before `launch`, since the job was last queued.
+
+    One job, such as a shell within Slurm, may well train several times, one after another.
+
+    Raises:
+        OSError: the folder cannot be used.
+    """
+    task = cluster.node_rank(environ) if cluster.is_elastic(environ) else cluster.local_rank(environ)
+    queued = environ.get("SLURM_RESTART_COUNT", "0")
+    slot = hashlib.sha256("\n".join((key, os.uname().nodename, f"{task}", queued)).encode()).hexdigest()[:16]
+    for nth in itertools.count():
+        if notes.first_writer(folder / "launches" / f"{slot}-{nth}", launch) == launch:
+            return nth
+    raise AssertionError("counting has no end")
+
+
+def launch_of(environ: Mapping[str, str]) -> str:
+    """Name what began this training: torchrun, which starts its workers again, else the process itself."""
+    return launcher_key() if cluster.is_elastic(environ) else _process_key(os.getpid())
 
 
 def agree_on_run(project: str, folder: Path, store: CompareSet | None, ordinal: int) -> str:
@@ -73,14 +128,18 @@ def agree_on_run(project: str, folder: Path, store: CompareSet | None, ordinal: 
         OSError: the folder cannot be used.
     """
     file = folder / "launches" / f"{launcher_key()}-{ordinal}"
-    known = _read(file)
+    known = notes.read(file)
     proposal = known or new_run_id(project, time.time())
-    run = _agreed(store, f"trimtab/run/{ordinal}", proposal) if store is not None else None
+    run = _agreed(store, _store_key(ordinal), proposal) if store is not None else None
     if run is None:
-        run = _first_writer(file, proposal)
+        run = notes.first_writer(file, proposal)
     elif run != known:
-        _replace(file, run)
+        notes.replace(file, run)
     return check_run_id(run)
+
+
+def _store_key(ordinal: int) -> str:
+    return f"trimtab/run/{ordinal}"
 
 
 def _agreed(store: CompareSet, key: str, proposal: str) -> str | None:
@@ -94,96 +153,15 @@ def _agreed(store: CompareSet, key: str, proposal: str) -> str | None:
 
 def launcher_key() -> str:
     """Name the process that launched this one: its children on this host are ranks of the same job."""
+    return _process_key(os.getppid())
+
+
+def _process_key(pid: int) -> str:
+    """Name a process of this host: no later one has its name."""
     import psutil
 
-    parent = os.getppid()
     try:
-        started = psutil.Process(parent).create_time()
+        started = psutil.Process(pid).create_time()
     except psutil.Error:
         started = 0.0
-    return hashlib.sha256(f"{parent}:{started:.2f}:{os.uname().nodename}".encode()).hexdigest()[:16]
-
-
-def next_attempt(folder: Path, run: str, rank: int, least: int) -> int:
-    """Return an attempt of the run that no process of this rank has used, and note that it is used now.
-
-    Raises:
-        OSError: the folder cannot be used.
-    """
-    with _Noted(_attempt_file(folder, run, rank)) as noted:
-        attempt = max(least, noted.last + 1)
-        noted.write(attempt)
-    return attempt
-
-
-def note_attempt(folder: Path, run: str, rank: int, attempt: int) -> None:
-    """Note that a process has gone on to a further attempt, before anything of it is recorded."""
-    with _Noted(_attempt_file(folder, run, rank)) as noted:
-        noted.write(max(attempt, noted.last))
-
-
-def _restart_counts(environ: Mapping[str, str]) -> Iterator[int]:
-    for name in _RESTART_COUNTS:
-        if environ.get(name, "").isdecimal():
-            yield int(environ[name])
-
-
-def _attempt_file(folder: Path, run: str, rank: int) -> Path:
-    return folder / "attempts" / f"{run}.r{rank}"
-
-
-class _Noted:
-    """A number in a file, held for as long as the block runs; -1 where there is none."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _forget_old(path.parent)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def __enter__(self) -> _Noted:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        text = os.pread(self._descriptor, 32, 0).strip()
-        self.last = int(text) if text.isdigit() else -1
-        return self
-
-    def write(self, number: int) -> None:
-        os.pwrite(self._descriptor, b"%-31d\n" % number, 0)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-
-def _forget_old(folder: Path) -> None:
-    horizon = time.time() - _KEPT_SECONDS
-    for path in folder.iterdir():
-        if path.stat().st_mtime < horizon:
-            path.unlink(missing_ok=True)
-
-
-def _read(file: Path) -> str | None:
-    try:
-        return file.read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
-def _first_writer(file: Path, text: str) -> str:
-    """Write the file unless it is there; return what it says."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _forget_old(file.parent)
-    own = file.with_name(f"{file.name}.{os.getpid()}")
-    own.write_text(text)
-    try:
-        os.link(own, file)
-    except FileExistsError:
-        return file.read_text().strip()
-    finally:
-        own.unlink()
-    return text
-
-
-def _replace(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    own = file.with_name(f"{file.name}.{os.getpid()}")
-    own.write_text(text)
-    own.replace(file)
+    return hashlib.sha256(f"{pid}:{started:.2f}:{os.uname().nodename}".encode()).hexdigest()[:16]

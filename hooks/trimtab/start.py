@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -16,13 +15,16 @@ from typing import Any
 from trimtab import embedded, identity, lifecycle
 from trimtab.asked import MAX_NAME_CHARACTERS, Asked, Watched
 from trimtab.capture.step_values import StepValues
+from trimtab.cluster import process_facts
 from trimtab.guard import Guard
 from trimtab.identity import Place, RunIdentity
 from trimtab.inert import inert_watch
 from trimtab.job_settings import JobSettings
 from trimtab.journal import Journal
-from trimtab.launch import Membership, join, note_attempt
+from trimtab.launch import Membership, join
 from trimtab.link import Link
+from trimtab.notes import note_attempt
+from trimtab.origin import origin
 from trimtab.outbound.pipeline import Bounds, Ends, Pipeline
 from trimtab.outbound.transport import HttpTransport
 from trimtab.plain_values import encodable
@@ -96,9 +98,8 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     lifecycle.end_those_watching(asked.watched.identities)
     place = identity.find_place(os.environ)
     member = join(asked.project, place, settings, os.environ, lifecycle.live_runs())
-    who = identity.this_process(
-        member.run, member.attempt, place.rank, asked.registration(place), settings.url
-    )
+    registration = {**asked.registration(place), "origin": origin(os.environ, Path.cwd())}
+    who = identity.this_process(member.run, member.attempt, place.rank, registration, settings.url)
     sampler = Sampler(who.run, guard=guard)
     link = Link(place)
     ends = Ends(_transport(settings), sampler, link.poll, link.take_commands, link.show_page)
@@ -209,6 +210,5 @@ def _run_start(asked: Asked, who: RunIdentity, place: Place) -> dict[str, Any]:
         "pid": who.pid,
         "rank": who.rank,
         "world_size": place.world_size,
-        "python": platform.python_version(),
-        "git_commit": identity.git_commit(Path.cwd()),
+        **process_facts(os.environ),
     }

@@ -30,7 +30,10 @@ NO_RUN: Final = ""
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a run says of itself. `tokens_per_step` counts tokens over all ranks, `parameters` the model's."""
+    """What a run says of itself. `tokens_per_step` counts tokens over all ranks, `parameters` the model's.
+
+    `origin` is where it comes from: the cluster's name for its job, the commit, the versions.
+    """
 
     project: str
     name: str | None = None
@@ -40,6 +43,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     parameters: int | None = None
     phase: TrainingPhase | None = None
     config: Mapping[str, Any] = {}
+    origin: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)

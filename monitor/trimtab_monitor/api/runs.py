@@ -48,13 +48,16 @@ class RegistrationBody(BaseModel):
     )
     phase: TrainingPhase | None = Field(default=None, description="What kind of training it is.")
     config: dict[str, Any] = Field(default={}, description="Whatever else is to be kept with it.")
+    origin: dict[str, Any] = Field(
+        default={}, description="Where it comes from: the cluster's job, the commit, the versions."
+    )
 
     @field_validator("run")
     @classmethod
     def _is_an_id(cls, value: str | None) -> str | None:
         return None if value is None else check_run_id(value)
 
-    @field_validator("project", "name", "config")
+    @field_validator("project", "name", "config", "origin")
     @classmethod
     def _can_be_kept(cls, value: object) -> object:
         """JSON can say what MessagePack cannot."""

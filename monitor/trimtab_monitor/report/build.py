@@ -33,6 +33,7 @@ def build_report(view: RunView) -> dict[str, Any]:
         "project": view.run.get("project"),
         "name": view.run.get("name"),
         "phase": view.run.get("phase"),
+        "origin": view.run.get("origin") or {},
         "status": view.run["status"],
         "steps": view.run["last_step"],
         "duration_s": _duration_s(view.run),

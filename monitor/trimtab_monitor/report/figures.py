@@ -89,3 +89,28 @@ def hardware(report: Mapping[str, Any]) -> str:
     parts = {row["device"] for row in report["energy"]["by"] if row["component"] in ("gpu", "module")}
     names = [report["devices"][device] for host, device in sorted(gpus) if device in parts]
     return ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names)))
+
+
+def origin(told: Mapping[str, Any]) -> list[str]:
+    """Where a run comes from, in words: the cluster's job, the commit, the versions.
+
+    >>> origin({"slurm": {"job_id": "4711", "nodes": "n[1-2]"}, "git": {"commit": "0123456789ab"}})
+    ['Slurm job 4711 on n[1-2]', 'commit 0123456789']
+    """
+    slurm, kubernetes = told.get("slurm", {}), told.get("kubernetes", {})
+    git, versions = told.get("git", {}), told.get("versions", {})
+    words = [
+        _words(
+            ("Slurm job {}", slurm.get("job_id")),
+            ("({})", slurm.get("job_name")),
+            ("on {}", slurm.get("nodes")),
+        ),
+        _words(("Kubernetes job {}", kubernetes.get("job")), ("in {}", kubernetes.get("namespace"))),
+        _words(("commit {}", str(git.get("commit") or "")[:10]), ("({})", git.get("branch"))),
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
+    ]
+    return [each for each in words if each]
+
+
+def _words(*parts: tuple[str, object]) -> str:
+    return " ".join(form.format(value) for form, value in parts if value)

@@ -28,6 +28,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"{report['status']}, {steps} steps in {lasted}."
     yield ""
+    if report["origin"]:
+        yield f"From: {_cell('; '.join(figures.origin(report['origin'])))}"
+        yield ""
     yield from _impact(report)
     if report["incidents"]:
         yield from ("", "## Incidents", "")

@@ -20,6 +20,8 @@ def as_text(report: Mapping[str, Any]) -> RenderableType:
 def _sections(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     steps, lasted = report["steps"], figures.duration(report["duration_s"])
     yield Text(f"Run {report['run']} ({report['status']}): {steps} steps in {lasted}", style="bold")
+    if report["origin"]:
+        yield Text("; ".join(figures.origin(report["origin"])), style="dim")
     yield _summary(report)
     if report["energy"]["by"]:
         yield _energy(report)

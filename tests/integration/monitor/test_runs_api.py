@@ -38,6 +38,7 @@ class TestRegister:
             "parameters": 124_000_000,
             "phase": "pretraining",
             "config": {"lr": 0.1, "layers": [1, 2]},
+            "origin": {"slurm": {"job_id": "4711"}, "git": {"commit": "abc123"}},
         }
         http.post("/v1/runs", json=told)
         run = http.get("/v1/runs/r-1").json()

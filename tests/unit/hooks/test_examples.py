@@ -12,6 +12,7 @@ MODULES = [
     "outbound.backoff",
     "rewind.commands",
     "integrations.arguments",
+    "launch",
     "plain_values",
     "sensors.sampler",
     "outbound.urgency",
