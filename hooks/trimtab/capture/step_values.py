@@ -15,7 +15,6 @@ from trimtab.vocabulary import GRAD_NORM, LOSS, LOSS_SCALE, LR, NOT_MEASURED, ST
 LOG = logging.getLogger("trimtab")
 
 _STANDARD = frozenset(STANDARD_NAMES)
-_NUMBERS = frozenset((float, int, bool))
 
 
 class Capture(Protocol):
@@ -120,8 +119,8 @@ class StepValues:
 
 
 def are_numbers(values: Iterable[Any]) -> bool:
-    """Tell whether all values are Python's own numbers: such rows can be written without looking at each."""
-    return _NUMBERS.issuperset(map(type, values))
+    """Tell whether all values are numbers of Python's own kinds: such rows need no looking at each value."""
+    return all(issubclass(kind, (float, int)) for kind in set(map(type, values)))
 
 
 def _as_text(name: object) -> str:

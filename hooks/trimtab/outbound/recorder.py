@@ -116,7 +116,7 @@ class Recorder:
         if tuple(extra) != self._plain_names:
             return False
         try:
-            if type(sum(extra.values(), 0.0)) is not float:
+            if not isinstance(sum(extra.values(), 0.0), float):
                 return False
         except Exception:  # noqa: BLE001  (a value runs its own code: `row` says what is wrong with it)
             return False
