@@ -8,7 +8,8 @@ from typing import Final
 from trimtab import wire
 from trimtab.guard import Tally
 from trimtab.outbound.packer import Event, Part, parts
-from trimtab.outbound.ring import Ring, RingReader, Slot
+from trimtab.outbound.ring import Slot
+from trimtab.outbound.rings import Rings
 from trimtab.outbound.spool import Spool, SpoolRecord
 
 SPOOL_FULL: Final = "the spool is full: the collector has been away for too long"
@@ -23,9 +24,8 @@ class Batches:
     events are kept: what is on disk stays a history without holes, and its end says what is missing.
     """
 
-    def __init__(self, ring: Ring, spool: Spool, rank: int, attempt: int, drops: Tally) -> None:
-        self._ring = ring
-        self._reader = RingReader(ring)
+    def __init__(self, rings: Rings, spool: Spool, rank: int, attempt: int, drops: Tally) -> None:
+        self._rings = rings
         self._spool = spool
         self._rank = rank
         self._drops = drops
@@ -34,13 +34,17 @@ class Batches:
         self._seq = 0
         self._leave_count()
 
+    def relieve(self) -> None:
+        """See to it that the ring is large enough: to be called before it is drained."""
+        self._rings.relieve()
+
     def parts(self, names: Mapping[int, tuple[str, ...]]) -> Iterator[Part]:
         """Read what the ring holds; `names` are the metrics of each kind of row."""
-        return parts(self._reader.stretches(self._reader.tail), names, self._base_attempt)
+        return parts(self._rings.stretches(), names, self._base_attempt)
 
     def extra(self) -> Part:
         """Return a part with nothing in it, for what does not come from the ring."""
-        return Part(self._attempt, self._reader.tail)
+        return Part(self._attempt, self._rings.tail)
 
     def put(self, part: Part, devices: Sequence[wire.Device] = (), events: Sequence[Event] = ()) -> None:
         """Spool a part as the next batch of its attempt, then move the ring's tail behind it."""
@@ -57,10 +61,10 @@ class Batches:
         self._seq += 1
         self._leave_count()
         if any(event.get("kind") == wire.RUN_END for event in batch.events):
-            self._ring[Slot.ENDED] = 1
-        self._reader.advance(part.end)
+            self._rings[Slot.ENDED] = 1
+        self._rings.advance(part.end)
 
     def _leave_count(self) -> None:
         """Leave the count where whoever finds the ring of a dead process looks for it."""
-        self._ring[Slot.ATTEMPT] = self._attempt
-        self._ring[Slot.NEXT_SEQ] = self._seq
+        self._rings[Slot.ATTEMPT] = self._attempt
+        self._rings[Slot.NEXT_SEQ] = self._seq

@@ -62,7 +62,8 @@ class Sources:
     """What goes into batches beside the ring.
 
     `poll` moves rows that have arrived from a device into the ring, and says whether some are still under
-    way. `ring_drops` returns how many records found no room in the ring since it was last asked.
+    way. `ring_drops` returns how many records found no room in the ring since it was last asked. `mirror` is
+    handed what was packed, and never waits.
     """
 
     sampler: Sampler
@@ -71,6 +72,7 @@ class Sources:
     names: Mapping[int, tuple[str, ...]]
     ring_drops: Callable[[], int]
     poll: Callable[[], bool] = lambda: False
+    mirror: Callable[[Part], None] = lambda _: None
 
 
 class Drainer:
@@ -162,6 +164,7 @@ class Drainer:
 
     def _drain(self, final: bool) -> None:
         self._last_drain = time.monotonic()
+        self._batches.relieve()
         self._sources.poll()
         waiting: Part | None = None
         for part in self._batches.parts(self._sources.names):
@@ -176,6 +179,7 @@ class Drainer:
 
     def _put(self, part: Part, devices: Sequence[wire.Device] = (), events: Sequence[Event] = ()) -> None:
         self._batches.put(part, devices, events)
+        self._sources.mirror(part)
         self._limits.loss_limit = self._loss.update(part.metrics.get(wire.LOSS, ()))
         self._limits.grad_norm_limit = self._grad_norm.update(part.metrics.get(wire.GRAD_NORM, ()))
         self._last_batch = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,12 +16,15 @@ from trimtab.outbound.batches import Batches
 from trimtab.outbound.client import Client
 from trimtab.outbound.drainer import Drainer, Sampler, Sources
 from trimtab.outbound.leftovers import Leftovers
+from trimtab.outbound.mirror_targets import Target
+from trimtab.outbound.mirrors import Mirrors
 from trimtab.outbound.packer import Event
 from trimtab.outbound.process_dir import ProcessDir
 from trimtab.outbound.recorder import Recorder
 from trimtab.outbound.records import MetricSets
 from trimtab.outbound.rejected import Rejected
 from trimtab.outbound.ring import Ring, RingWriter, Slot
+from trimtab.outbound.rings import InMemory, Rings
 from trimtab.outbound.sender import Outlets, Sender
 from trimtab.outbound.spool import FileSpool, MemorySpool
 from trimtab.outbound.steady_spool import SteadySpool
@@ -31,6 +34,8 @@ from trimtab.vocabulary import Command
 LOG = logging.getLogger("trimtab")
 
 _MEMORY_BYTES: Final = 16 * 2**20
+_MIRROR_SECONDS: Final = 0.2
+"""How long mirrors are waited for where the collector has taken all the time for closing."""
 _DRAIN_SHARE: Final = 0.4
 """The part of the time for closing that the last drain may take."""
 
@@ -48,6 +53,7 @@ class Ends:
     """What the data path is tied to at its two ends.
 
     `poll` moves rows that have arrived from a device into the ring and says whether some are under way.
+    `mirrors` are written to beside the collector.
     """
 
     transport: Transport
@@ -55,6 +61,7 @@ class Ends:
     poll: Callable[[], bool]
     on_commands: Callable[[tuple[Command, ...]], None]
     on_page: Callable[[str], None]
+    mirrors: Sequence[Target] = ()
 
 
 class Pipeline:
@@ -64,14 +71,18 @@ class Pipeline:
         self.drops = Tally()
         self._identity = identity
         self._told: set[str] = set()
-        self._home, self._ring = self._claim(root, bounds.ring_bytes)
+        self._home, ring = self._claim(root, bounds.ring_bytes)
         sets = MetricSets(self._define_set)
-        self._writer = RingWriter(self._ring, self._wake)
+        self._writer = RingWriter(ring, self._wake)
+        self._rings = Rings(self._writer, self._home or InMemory(), self._ring_trouble, guard)
         self.recorder = Recorder(self._writer, sets, self.drops, self._alarm)
         disk = FileSpool(self._home.path, bounds.spool_bytes) if self._home is not None else None
         self._spool = SteadySpool(disk, MemorySpool(_MEMORY_BYTES), self._disk_trouble)
-        batches = Batches(self._ring, self._spool, identity.rank, identity.attempt, self.drops)
-        sources = Sources(ends.sampler, self.drops, guard, sets.names, self._ring_drops, ends.poll)
+        batches = Batches(self._rings, self._spool, identity.rank, identity.attempt, self.drops)
+        self._mirrors = Mirrors(ends.mirrors, self.drops)
+        sources = Sources(
+            ends.sampler, self.drops, guard, sets.names, self._rings.take_drops, ends.poll, self._mirrors.put
+        )
         self._sender = self._make_sender(root, ends, guard)
         self._drainer = Drainer(batches, self.recorder, sources, self._sender.notify)
 
@@ -103,6 +114,7 @@ class Pipeline:
 
     def start(self) -> None:
         """Start the threads."""
+        self._mirrors.start()
         self._drainer.start()
         self._sender.start()
 
@@ -117,14 +129,17 @@ class Pipeline:
         """
         deadline = time.monotonic() + seconds
         drained = self._drainer.stop(seconds * _DRAIN_SHARE)
+        self._rings.stop()
+        self._mirrors.end()
         sent = self._sender.close(max(0.0, deadline - time.monotonic()))
         if drained and self._home is not None and self._drainer.put_counts():
             sent = False  # what was refused last is told by whoever delivers the rest
         lost = 0 if sent else self._spool.flush()
-        self._ring[Slot.NOT_KEPT] = lost
+        self._rings[Slot.NOT_KEPT] = lost
+        self._mirrors.join(max(_MIRROR_SECONDS, deadline - time.monotonic()))
         if drained and not keep_ring:
             self._writer.close()
-            self._ring.close()
+            self._rings.close()
         if not (drained and sent):
             self._tell_left(lost)
             if self._home is not None:
@@ -142,7 +157,7 @@ class Pipeline:
         home: ProcessDir | None = None
         try:
             home = ProcessDir.create(root, self._identity)
-            return home, Ring.create(home.place_for_ring(ring_bytes), ring_bytes)
+            return home, home.make_ring(ring_bytes)
         except OSError as error:
             if home is not None:
                 home.remove()
@@ -173,10 +188,8 @@ class Pipeline:
                 _MEMORY_BYTES // 2**20,
             )
 
-    def _ring_drops(self) -> int:
-        full = self._ring[Slot.DROPPED] - self._ring[Slot.DROPPED_TOLD]
-        self._ring[Slot.DROPPED_TOLD] += full
-        return full
+    def _ring_trouble(self, error: OSError) -> None:
+        LOG.warning("trimtab: the ring stays small, steps may be dropped and counted: %s", error)
 
     def _tell_left(self, lost: int) -> None:
         """Say what becomes of what the collector does not have, and how much of it is lost."""

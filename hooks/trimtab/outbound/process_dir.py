@@ -4,6 +4,7 @@
     lock            held by flock while the process lives; the kernel frees it however the process dies
     meta.jsonl      who it is; then each set of metric names, before the first row that needs it
     ring            the last seconds (see ring.py)
+    ring.1, ring.2  the larger ones that came after it (see rings.py)
     spool-*.seg     batches that the collector has not confirmed yet (see spool.py)
 """
 
@@ -22,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.identity import RunIdentity
+from trimtab.outbound.ring import Ring
 
 LOCK: Final = "lock"
 META: Final = "meta.jsonl"
@@ -41,7 +43,7 @@ class ProcessDir:
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self._lock: int | None = lock
-        self._ring_elsewhere = _ring_elsewhere(path)
+        self._rings_elsewhere = _rings_elsewhere(path)
 
     @classmethod
     def create(cls, root: Path, identity: RunIdentity) -> ProcessDir:
@@ -95,10 +97,30 @@ class ProcessDir:
             return None
         return cls(path, lock)
 
+    def make_ring(self, capacity: int, number: int = 0) -> Ring:
+        """Make a ring of this process's, the first being 0.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        place = self.place_for_ring(capacity, number=number)
+        try:
+            return Ring.create(place, capacity)
+        except OSError:
+            place.unlink(missing_ok=True)
+            raise
+
+    def drop_ring(self, number: int) -> None:
+        """Delete a ring of which nothing is needed any more."""
+        link = self.path / ring_name(number)
+        place = self._rings_elsewhere.pop(link.name, link)
+        place.unlink(missing_ok=True)
+        link.unlink(missing_ok=True)
+
     def place_for_ring(
-        self, size: int, shared_memory: Path = SHARED_MEMORY, spare: int = SPARE_BYTES
+        self, size: int, shared_memory: Path = SHARED_MEMORY, spare: int = SPARE_BYTES, number: int = 0
     ) -> Path:
-        """Return where to make the ring file, of about `size` bytes; `ring` in the folder leads there.
+        """Return where to make a ring file, of about `size` bytes; `ring` in the folder leads there.
 
         It is in shared memory if at least `spare` bytes stay free there, else in the folder.
 
@@ -106,11 +128,12 @@ class ProcessDir:
         file on a busy disk, or on a network's, can hold the training thread for as long as they are being
         written.
         """
+        link = self.path / ring_name(number)
         if not _has_room(shared_memory, size + spare):
-            return self.path / RING
-        place = shared_memory / f"{_RING_PREFIX}{self.path.name}"
-        (self.path / RING).symlink_to(place)
-        self._ring_elsewhere = place
+            return link
+        place = shared_memory / f"{_RING_PREFIX}{self.path.name}{link.suffix}"
+        link.symlink_to(place)
+        self._rings_elsewhere[link.name] = place
         return place
 
     def define_set(self, kind: int, names: tuple[str, ...]) -> None:
@@ -139,7 +162,7 @@ class ProcessDir:
         Where the folder has been deleted under its owner nobody looks, and the ring would stay for ever.
         """
         if self._lock is not None and os.fstat(self._lock).st_nlink == 0:
-            self._unlink_ring()
+            self._unlink_rings()
         self.abandon()
 
     def remove(self) -> None:
@@ -147,7 +170,7 @@ class ProcessDir:
 
         It is renamed first: killed in the middle, this leaves nothing that looks like a folder to deliver.
         """
-        self._unlink_ring()
+        self._unlink_rings()
         doomed = self.path.with_name(_UNFINISHED + self.path.name)
         try:
             self.path.rename(doomed)
@@ -156,18 +179,30 @@ class ProcessDir:
         shutil.rmtree(doomed, ignore_errors=True)
         self.release()
 
-    def _unlink_ring(self) -> None:
-        if self._ring_elsewhere is not None:
-            self._ring_elsewhere.unlink(missing_ok=True)
-            self._ring_elsewhere = None
+    def _unlink_rings(self) -> None:
+        for place in self._rings_elsewhere.values():
+            place.unlink(missing_ok=True)
+        self._rings_elsewhere.clear()
 
 
-def _ring_elsewhere(path: Path) -> Path | None:
-    """Return where the link in a folder leads, if that is a ring of ours in shared memory."""
-    ring = path / RING
-    if ring.is_symlink() and ring.readlink().name.startswith(_RING_PREFIX):
-        return ring.readlink()
-    return None
+def ring_name(number: int) -> str:
+    """Return the name of a ring in its folder."""
+    return f"{RING}.{number}" if number else RING
+
+
+def rings_in(path: Path) -> list[Path]:
+    """List where the rings of a folder are, in the order in which they were written; not all need be there."""
+    numbered = [entry for entry in path.glob(f"{RING}.*") if entry.suffix[1:].isdecimal()]
+    return [path / RING, *sorted(numbered, key=lambda entry: int(entry.suffix[1:]))]
+
+
+def _rings_elsewhere(path: Path) -> dict[str, Path]:
+    """Return where the links in a folder lead, of those to rings of ours in shared memory."""
+    return {
+        ring.name: ring.readlink()
+        for ring in rings_in(path)
+        if ring.is_symlink() and ring.readlink().name.startswith(_RING_PREFIX)
+    }
 
 
 def _has_room(folder: Path, size: int) -> bool:

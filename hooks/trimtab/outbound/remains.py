@@ -6,19 +6,16 @@ with the same identities, so that the collector counts each once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from trimtab import wire
 from trimtab.identity import RunIdentity
+from trimtab.outbound.found_rings import FoundRings
 from trimtab.outbound.packer import Event, Part, parts
-from trimtab.outbound.process_dir import RING
-from trimtab.outbound.ring import NOT_KEPT, RING_FULL, Ring, RingError, RingReader, Slot
+from trimtab.outbound.ring import NOT_KEPT, RING_FULL
 from trimtab.outbound.spool import FileSpool, SpoolRecord
-
-LOG = logging.getLogger("trimtab")
 
 PROCESS_DIED: Final = "process_died"
 
@@ -26,46 +23,47 @@ Names = Mapping[int, tuple[str, ...]]
 
 
 def unspooled(path: Path, identity: RunIdentity, names: Names, spool: FileSpool) -> list[SpoolRecord]:
-    """Pack what the ring of the folder `path` holds and its spool does not.
+    """Pack what the rings of the folder `path` hold and its spool does not.
 
     The last batch tells that the process died, unless it had said that it ended. To be called before anything
-    is taken from the spool: it notes in the ring how far the spool goes, for whoever has to start again.
+    is taken from the spool: it notes in the rings how far the spool goes, for whoever has to start again.
+
+    Raises:
+        RingVersionError: a ring is for another version of Trimtab to read.
+        OSError: a ring may not be read.
     """
+    rings = FoundRings(path)
     try:
-        ring = Ring.open(path / RING)
-    except (OSError, RingError) as error:
-        LOG.warning("trimtab: %s: the ring cannot be read, its last rows are lost: %s", identity.run, error)
-        return []
-    try:
-        _note_spooled(ring, spool)
-        return list(_Remains(path, identity, ring).records(names))
+        _note_spooled(rings, spool)
+        return list(_Remains(path, identity, rings, bool(names)).records(names))
     finally:
-        ring.close()
+        rings.close()
 
 
-def _note_spooled(ring: Ring, spool: FileSpool) -> None:
+def _note_spooled(rings: FoundRings, spool: FileSpool) -> None:
     """Note what the process had no time to: it may have been killed just after it spooled a batch."""
-    for record in spool.records():
-        if (record.attempt, record.seq) >= (ring[Slot.ATTEMPT], ring[Slot.NEXT_SEQ]):
-            ring[Slot.ATTEMPT], ring[Slot.NEXT_SEQ] = record.attempt, record.seq + 1
-        ring[Slot.TAIL] = max(ring[Slot.TAIL], record.ring_end)
+    last: SpoolRecord | None = None
+    for last in spool.records():
+        rings.note(last.attempt, last.seq, last.ring_end)
+    if last is not None and not rings.ended:
+        rings.ended = any(event.get("kind") == wire.RUN_END for event in wire.decode(last.body).events)
 
 
 class _Remains:
-    """Goes on where the dead process left off."""
+    """Goes on where the dead process left off; `recorded` says whether it can have recorded anything."""
 
-    def __init__(self, path: Path, identity: RunIdentity, ring: Ring) -> None:
+    def __init__(self, path: Path, identity: RunIdentity, rings: FoundRings, recorded: bool) -> None:
         self._identity = identity
-        self._ring = ring
-        self._attempt = ring[Slot.ATTEMPT]
-        self._seq = ring[Slot.NEXT_SEQ]
-        self._ended = bool(ring[Slot.ENDED])
+        self._rings = rings
+        self._recorded = recorded
+        self._attempt, self._seq = max((rings.attempt, rings.seq), (identity.attempt, 0))
+        self._ended = rings.ended
         self._step: int | None = None
         self._last_sign = _last_written(path)
 
     def records(self, names: Names) -> Iterator[SpoolRecord]:
-        start = end = self._ring[Slot.TAIL]
-        for part in parts(RingReader(self._ring).stretches(start), names, self._identity.attempt):
+        end = self._rings.tail
+        for part in parts(self._rings.stretches(), names, self._identity.attempt):
             self._look_at(part)
             end = part.end
             yield self._record(part)
@@ -88,10 +86,12 @@ class _Remains:
 
     def _lost(self) -> Iterator[dict[str, Any]]:
         """Say what the process could no longer tell of its losses."""
-        full = self._ring[Slot.DROPPED] - self._ring[Slot.DROPPED_TOLD]
-        for count, reason in ((full, RING_FULL), (self._ring[Slot.NOT_KEPT], NOT_KEPT)):
+        for count, reason in ((self._rings.dropped, RING_FULL), (self._rings.not_kept, NOT_KEPT)):
             if count:
                 yield {"kind": wire.SAMPLES_DROPPED, "count": count, "reason": reason, **self._stamp()}
+        for problem in self._rings.problems if self._recorded else ():
+            error = {"where": "ring: its last rows are lost", "error": problem, "count": 1}
+            yield {"kind": wire.HOOK_ERROR, **error, **self._stamp()}
 
     def _death(self) -> dict[str, Any]:
         """Say that the process died, as of its last sign of life: the same whenever it is found."""

@@ -41,6 +41,8 @@ MAX_ATTEMPT: Final = 2**16 - 1
 _SIZE_MASK: Final = 2**32 - 1
 _FIRST_GUESS: Final = 16
 _LARGEST_STRETCH: Final = 4096
+_LARGEST_STRETCH_BYTES: Final = 2**17
+"""So that no single look at columns holds the interpreter's lock for long."""
 
 RING_FULL: Final = "the ring was full: steps came faster than they could be packed"
 """The reason for which records that found no room were dropped."""
@@ -167,15 +169,15 @@ class Ring:
         with path.open("r+b") as file:
             size = file.seek(0, os.SEEK_END)
             if size == 0:
-                raise UnfinishedRingError(f"{path}: empty")
+                raise UnfinishedRingError(f"{path}: an empty ring file")
             if size < 2 * PAGE:
                 raise RingError(f"{path}: {size} bytes: not a ring file of Trimtab")
             memory = mmap.mmap(file.fileno(), 0)
         magic, version, capacity = _PREAMBLE.unpack_from(memory, 0)
         if magic == _MAGIC and version != _VERSION:
-            raise RingVersionError(f"{path}: a ring of version {version}; this Trimtab reads {_VERSION}")
+            raise RingVersionError(f"{path}: a ring file of version {version}; this Trimtab reads {_VERSION}")
         if magic == bytes(len(_MAGIC)) and not any(memory[:PAGE]):
-            raise UnfinishedRingError(f"{path}: its header was never written")
+            raise UnfinishedRingError(f"{path}: a ring file whose header was never written")
         if magic != _MAGIC or PAGE + capacity != size or capacity % PAGE:
             raise RingError(f"{path}: not a ring file of Trimtab, or a damaged one")
         return cls(memory, capacity)
@@ -347,7 +349,7 @@ class RingReader:
     def _stretch(self, position: int, word: int, most: int) -> Stretch | None:
         """Take as many records with this word as follow each other, comparing whole columns at a time."""
         size = word & _SIZE_MASK
-        tried = min(most, self._guess)
+        tried = min(most, self._guess, max(_LARGEST_STRETCH_BYTES // size, 1))
         place = self._place(position)
         data = self._ring.memory[place : place + tried * size]
         count = _intact(array("Q", data), word, range(position, position + tried * size, size), size // 8)

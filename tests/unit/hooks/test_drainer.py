@@ -19,6 +19,7 @@ from trimtab.outbound.drainer import Drainer, NoSampler, Pace, Sampler, Sources
 from trimtab.outbound.recorder import Recorder
 from trimtab.outbound.records import MetricSets
 from trimtab.outbound.ring import PAGE, Ring, RingWriter, Slot
+from trimtab.outbound.rings import InMemory, Rings
 from trimtab.outbound.spool import MemorySpool
 
 SLOW = Pace(quiet=600.0, heartbeat=600.0)
@@ -30,6 +31,7 @@ class Setup:
 
     spool: MemorySpool
     ring: Ring
+    largest_ring: int = 0
     drops: Tally = field(default_factory=Tally)
     guard: Guard = field(default_factory=Guard)
     spooled: threading.Condition = field(default_factory=threading.Condition)
@@ -39,20 +41,16 @@ class Setup:
         sets = MetricSets(lambda *_: None)
         self.names = sets.names
         writer = RingWriter(self.ring, lambda: None)
+        self.rings = Rings(writer, InMemory(), lambda _: None, self.guard, self.largest_ring)
         self.recorder = Recorder(writer, sets, self.drops, self._alarm)
-        self.batches = Batches(self.ring, self.spool, 0, 0, self.drops)
+        self.batches = Batches(self.rings, self.spool, 0, 0, self.drops)
 
     def make(self, pace: Pace, sampler: Sampler, poll: Callable[[], bool]) -> None:
-        sources = Sources(sampler, self.drops, self.guard, self.names, self._ring_drops, poll)
+        sources = Sources(sampler, self.drops, self.guard, self.names, self.rings.take_drops, poll)
         self.drainer = Drainer(self.batches, self.recorder, sources, self._note, pace)
 
     def _alarm(self) -> None:
         self.drainer.alarm()
-
-    def _ring_drops(self) -> int:
-        new = self.ring[Slot.DROPPED] - self.ring[Slot.DROPPED_TOLD]
-        self.ring[Slot.DROPPED_TOLD] += new
-        return new
 
     def _note(self) -> None:
         with self.spooled:
@@ -81,8 +79,9 @@ def draining(
     poll: Callable[[], bool] = lambda: False,
     capacity: int = 2**20,
     ring_bytes: int = 2**20,
+    largest_ring: int = 0,
 ) -> Iterator[Setup]:
-    setup = Setup(MemorySpool(capacity), Ring.anonymous(ring_bytes))
+    setup = Setup(MemorySpool(capacity), Ring.anonymous(ring_bytes), largest_ring)
     setup.make(pace, sampler or NoSampler(), poll)
     setup.drainer.start()
     yield setup
