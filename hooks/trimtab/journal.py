@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from trimtab import wire
 from trimtab.capture.bundle import Bundle
-from trimtab.capture.deferred import DeferredReader, RowValues
+from trimtab.capture.deferred import DeferredReader
 from trimtab.capture.step_values import StepValues, are_numbers
+from trimtab.capture.taking import RowValues
 from trimtab.guard import Guard, Tally
 from trimtab.outbound.packer import Event
 from trimtab.outbound.recorder import Recorder
@@ -43,7 +44,6 @@ class Journal:
         "_drops",
         "_guard",
         "_last_tick",
-        "_late",
         "_on_attempt",
         "_recorder",
         "_tell_beside",
@@ -70,8 +70,7 @@ class Journal:
         self._guard = guard
         self._tell_beside = tell_beside
         self._on_attempt = on_attempt
-        self._deferred = DeferredReader()
-        self._late = 0
+        self._deferred = DeferredReader(drops)
         self._tokens = values.tokens
         self._bundles = values.bundles
         self._last_tick = math.nan
@@ -124,9 +123,13 @@ class Journal:
         """Leave so many seconds out of the duration of the step under way: it was not training."""
         self._last_tick += seconds
 
-    def write_arrived(self) -> None:
-        """Write down the steps whose values have arrived from a device."""
-        self._write(self._deferred.ready())
+    def fetch(self) -> bool:
+        """Talk to the devices, on any thread, beside the steps; never waits. True: call again soon."""
+        return self._deferred.fetch()
+
+    def write_arrived(self, most: int) -> None:
+        """Write down steps whose values have arrived from a device, so many at most."""
+        self._write(self._deferred.ready(most))
 
     def finish(self, seconds: float) -> None:
         """Wait so many seconds at most for values that are still on a device."""
@@ -134,8 +137,13 @@ class Journal:
 
     @property
     def under_way(self) -> bool:
-        """Whether the values of some steps are still on a device."""
+        """Whether some steps are not written down, as values are on a device or have just come from it."""
         return len(self._deferred) > 0
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the values of the oldest of them have come."""
+        return self._deferred.has_arrived
 
     def abandon(self) -> None:
         """Forget a record whose writing was interrupted."""
@@ -162,16 +170,12 @@ class Journal:
         """Write a row of the last step, or keep it until its values have arrived from a device."""
         if waits or bundles or self.under_way:
             self._deferred.submit(RowValues(self.number, now, self._recorder.attempt, values, bundles))
-            self.write_arrived()
         else:
             self._recorder.row(self.number, now, values, plain)
 
     def _write(self, rows: Iterable[RowValues]) -> None:
         for row in rows:
             self._recorder.row(row.step, row.time, row.values)
-        late, self._late = self._deferred.dropped - self._late, self._deferred.dropped
-        if late:
-            self._drops.count("values did not arrive from the device in time", by=late)
 
     def _next_number(self, step: Any) -> int:
         number = None if step is None else self._whole(step)

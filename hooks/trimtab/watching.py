@@ -26,6 +26,7 @@ LOG = logging.getLogger("trimtab")
 Status = Literal["finished", "failed"]
 _TRAIN: Final = "train"
 _LEAST_SECONDS: Final = 0.5
+_ROWS_AT_ONCE: Final = 8
 
 
 class DataPath(Protocol):
@@ -224,20 +225,26 @@ class Watch:
             return order.hold_at
 
     def poll(self) -> bool:
-        """Write down values that have arrived from a device; True: others are still under way.
+        """Write down values that have arrived from a device; True: call again soon.
 
-        On the drainer's thread, so that the last step of a job that hangs in the next one is seen.
+        On the drainer's thread, so that the last step of a job that hangs in the next one is seen. What it
+        asks of devices it asks without the lock, and it holds that for a few rows at a time: a step that
+        comes meanwhile waits for no more.
         """
+        again = self._journal.under_way and self._journal.fetch()
+        while self._journal.has_arrived and self._lock.acquire(blocking=False):
+            try:
+                self._journal.write_arrived(_ROWS_AT_ONCE)
+            finally:
+                self._lock.release()
         own = self._parts.own_time.take()
-        if not (self._journal.under_way or own is not None) or not self._lock.acquire(blocking=False):
-            return self._journal.under_way
-        try:
-            self._journal.write_arrived()
-            if own is not None and self.over is None:
-                self._journal.add_beside({wire.OWN_SECONDS: own})
-        finally:
-            self._lock.release()
-        return self._journal.under_way
+        if own is not None and self._lock.acquire(blocking=False):
+            try:
+                if self.over is None:
+                    self._journal.add_beside({wire.OWN_SECONDS: own})
+            finally:
+                self._lock.release()
+        return again or self._journal.under_way
 
     def _finish(self, status: Status, reason: str | None, late_seconds: float) -> bool:
         """Write the run's end down; False: it was before, or a step that never ends is in the way."""

@@ -39,9 +39,9 @@ def _read(value: Any) -> float:
 def is_on_device(value: Any) -> TypeGuard[Any]:
     """Tell whether a value is a one-element tensor whose reading would wait for an accelerator."""
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(value, torch.Tensor) or hasattr(value, "full_tensor"):
+    if torch is None or not isinstance(value, torch.Tensor) or value.is_cpu:
         return False
-    return bool(value.device.type != "cpu" and value.numel() == 1)
+    return value.numel() == 1 and not hasattr(value, "full_tensor")
 
 
 def _described(value: Any) -> str:

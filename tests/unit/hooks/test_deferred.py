@@ -4,48 +4,71 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from trimtab.capture.deferred import DeferredReader, LateCopier, RowValues, Transfer
+from trimtab.capture.bundle import Bundle
+from trimtab.capture.copies import LateCopier, Transfer
+from trimtab.capture.deferred import LATE, DeferredReader
+from trimtab.capture.taking import IN_CAPTURE, RowValues
+from trimtab.guard import Tally
 from trimtab.vocabulary import is_measured
 
 
-class Arrival:
+class Arrival(Transfer):
     """A copy that arrives when it is told to; reading it before would have waited, and is counted."""
 
-    def __init__(self, values: list[float]) -> None:
-        self.arrived = False
+    def __init__(self, names: tuple[str, ...], values: list[float]) -> None:
+        self.names = names
+        self.begun = self.arrived = self.dropped = False
         self.waits = 0
         self._values = values
+
+    def begin(self) -> bool:
+        self.begun = True
+        return True
 
     def done(self) -> bool:
         return self.arrived
 
-    def values(self) -> list[float]:
+    def values(self) -> Mapping[str, float]:
         self.waits += not self.arrived
-        return self._values
+        return dict(zip(self.names, self._values, strict=True))
+
+    def drop(self) -> bool:
+        self.dropped = self.arrived
+        return self.arrived
 
 
 class Device:
     """Stands in for an accelerator: its tensors are on `meta`, where any read of a value raises."""
 
     def __init__(self) -> None:
-        self.values: dict[int, float] = {}
+        self.held: dict[int, list[float]] = {}
         self.arrivals: list[Arrival] = []
+        self.capturing = False
 
-    def tensor(self, value: float) -> Tensor:
-        tensor = torch.empty((), device="meta")
-        self.values[id(tensor)] = value
+    def tensor(self, *values: float) -> Tensor:
+        tensor = torch.empty(() if len(values) == 1 else (len(values),), device="meta")
+        self.held[id(tensor)] = list(values)
         return tensor
 
-    def start(self, tensors: Sequence[Tensor]) -> Transfer:
-        self.arrivals.append(Arrival([self.values[id(tensor)] for tensor in tensors]))
-        return self.arrivals[-1]
+    def take(self, tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]) -> list[Transfer] | None:
+        if self.capturing:
+            return None
+        names = (*tensors, *(name for bundle in bundles for name in bundle.names))
+        every = [*tensors.values(), *(bundle.tensor for bundle in bundles)]
+        self.arrivals.append(Arrival(names, [value for each in every for value in self.held[id(each)]]))
+        return [self.arrivals[-1]]
+
+    def arrive(self) -> None:
+        for arrival in self.arrivals:
+            arrival.arrived = True
 
     @property
     def waits(self) -> int:
@@ -58,45 +81,64 @@ def device() -> Device:
 
 
 @pytest.fixture
-def reader(device: Device) -> DeferredReader:
-    return DeferredReader(lambda _: device, capacity=4)
+def drops() -> Tally:
+    return Tally()
 
 
-def row(step: int, **values: Any) -> RowValues:
-    return RowValues(step, time=float(step), attempt=0, values=values)
+@pytest.fixture
+def reader(device: Device, drops: Tally) -> DeferredReader:
+    return DeferredReader(drops, lambda _: device, capacity=4)
+
+
+def row(step: int, *bundles: Bundle, **values: Any) -> RowValues:
+    return RowValues(step, time=float(step), attempt=0, values=values, bundles=bundles)
+
+
+def ready(reader: DeferredReader) -> list[dict[str, Any]]:
+    reader.fetch()
+    return [each.values for each in reader.ready()]
 
 
 def steps(reader: DeferredReader) -> list[int]:
-    return [ready.step for ready in reader.ready()]
+    reader.fetch()
+    return [each.step for each in reader.ready()]
 
 
 def test_numbers_are_ready_at_once(reader: DeferredReader) -> None:
     import numpy
 
     reader.submit(row(1, loss=2.5, tokens=7, lr=numpy.float32(0.5), grad_norm=torch.tensor(3.0)))
-    (ready,) = reader.ready()
-    assert ready.values == {"loss": 2.5, "tokens": 7.0, "lr": 0.5, "grad_norm": 3.0}
-    assert all(type(value) is float for value in ready.values.values())
+    (values,) = ready(reader)
+    assert values == {"loss": 2.5, "tokens": 7.0, "lr": 0.5, "grad_norm": 3.0}
+    assert all(type(value) is float for value in values.values())
 
 
 def test_a_tensor_with_a_gradient_history_is_read(reader: DeferredReader) -> None:
     reader.submit(row(1, loss=(torch.ones(1, requires_grad=True) * 2).sum()))
-    assert [ready.values for ready in reader.ready()] == [{"loss": 2.0}]
+    assert ready(reader) == [{"loss": 2.0}]
 
 
 def test_a_row_comes_out_when_its_copy_has_arrived(reader: DeferredReader, device: Device) -> None:
     reader.submit(row(1, loss=device.tensor(2.5), lr=0.1))
-    assert steps(reader) == []
-    device.arrivals[0].arrived = True
-    assert [ready.values for ready in reader.ready()] == [{"lr": 0.1, "loss": 2.5}]
+    assert ready(reader) == []
+    device.arrive()
+    assert ready(reader) == [{"lr": 0.1, "loss": 2.5}]
     assert device.waits == 0
 
 
+def test_whoever_submits_does_not_begin_a_copy(reader: DeferredReader, device: Device) -> None:
+    reader.submit(row(1, loss=device.tensor(2.5)))
+    assert (list(reader.ready()), device.arrivals[0].begun) == ([], False)
+    reader.fetch()
+    assert device.arrivals[0].begun
+
+
 def test_one_copy_takes_all_the_values_of_a_row(reader: DeferredReader, device: Device) -> None:
-    reader.submit(row(1, loss=device.tensor(2.5), grad_norm=device.tensor(math.inf)))
-    (arrival,) = device.arrivals
-    arrival.arrived = True
-    assert [ready.values for ready in reader.ready()] == [{"loss": 2.5, "grad_norm": math.inf}]
+    beside = Bundle(("a", "b"), device.tensor(3.0, 4.0))
+    reader.submit(row(1, beside, loss=device.tensor(2.5), grad_norm=device.tensor(math.inf)))
+    assert len(device.arrivals) == 1
+    device.arrive()
+    assert ready(reader) == [{"loss": 2.5, "grad_norm": math.inf, "a": 3.0, "b": 4.0}]
 
 
 def test_rows_keep_their_order(reader: DeferredReader, device: Device) -> None:
@@ -107,19 +149,51 @@ def test_rows_keep_their_order(reader: DeferredReader, device: Device) -> None:
     assert steps(reader) == []
     device.arrivals[0].arrived = True
     assert steps(reader) == [1, 2, 3]
-    assert device.waits == 0
+    assert (device.waits, len(reader)) == (0, 0)
 
 
-def test_a_row_beyond_the_capacity_is_dropped_and_counted(reader: DeferredReader, device: Device) -> None:
+def test_rows_may_be_had_a_few_at_a_time(reader: DeferredReader) -> None:
+    for step in (1, 2, 3):
+        reader.submit(row(step, loss=float(step)))
+    reader.fetch()
+    assert [each.step for each in reader.ready(most=2)] == [1, 2]
+    assert (reader.has_arrived, len(reader)) == (True, 1)
+    assert [each.step for each in reader.ready(most=2)] == [3]
+    assert not reader.has_arrived
+
+
+def test_it_is_told_whether_there_was_something_to_do(reader: DeferredReader, device: Device) -> None:
+    reader.submit(row(1, loss=device.tensor(1.0)))
+    assert [reader.fetch(), reader.fetch()] == [True, False]
+    device.arrive()
+    assert [reader.fetch(), reader.fetch()] == [True, False]
+
+
+def test_a_row_beyond_the_capacity_is_dropped_and_counted(
+    reader: DeferredReader, device: Device, drops: Tally
+) -> None:
     for step in range(1, 7):
         reader.submit(row(step, loss=device.tensor(float(step))))
-    assert (len(reader), reader.dropped, device.waits) == (4, 2, 0)
-    for arrival in device.arrivals:
-        arrival.arrived = True
+    assert (len(reader), drops.take(), device.waits) == (4, {(LATE, ""): 2}, 0)
+    device.arrive()
     assert steps(reader) == [1, 2, 3, 4]
 
 
-def test_finishing_waits_for_what_is_under_way(device: Device) -> None:
+def test_a_step_within_a_capture_keeps_what_the_host_knows(
+    reader: DeferredReader, device: Device, drops: Tally, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.capturing = True
+    for step in (1, 2):
+        beside = Bundle(("a", "b"), device.tensor(3.0, 4.0))
+        reader.submit(row(step, beside, loss=device.tensor(2.5), lr=0.1))
+    first, second = ready(reader)
+    assert first["lr"] == second["lr"] == 0.1
+    assert not any(is_measured(first[name]) for name in ("loss", "a", "b"))
+    assert drops.take() == {(IN_CAPTURE, ""): 6}
+    assert [record.getMessage() for record in caplog.records if "CUDA graph" in record.getMessage()][1:] == []
+
+
+def test_finishing_waits_for_what_is_under_way(drops: Tally) -> None:
     class Late(Arrival):
         polls = 0
 
@@ -128,26 +202,87 @@ def test_finishing_waits_for_what_is_under_way(device: Device) -> None:
             return self.polls > 3
 
     class LateDevice(Device):
-        def start(self, tensors: Sequence[Tensor]) -> Transfer:
-            return Late([self.values[id(tensor)] for tensor in tensors])
+        def take(self, tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]) -> list[Transfer]:
+            return [Late((name,), self.held[id(tensor)]) for name, tensor in tensors.items()]
 
     late = LateDevice()
-    reader = DeferredReader(lambda _: late)
+    reader = DeferredReader(drops, lambda _: late)
     reader.submit(row(1, loss=late.tensor(1.0)))
-    assert [ready.values for ready in reader.finish(timeout_s=60.0)] == [{"loss": 1.0}]
-    assert reader.dropped == 0
+    assert [each.values for each in reader.finish(timeout_s=60.0)] == [{"loss": 1.0}]
+    assert drops.take() == {}
 
 
-def test_what_never_arrives_is_dropped_at_the_end(reader: DeferredReader, device: Device) -> None:
+def test_what_never_arrives_is_dropped_at_the_end(
+    reader: DeferredReader, device: Device, drops: Tally
+) -> None:
     reader.submit(row(1, loss=device.tensor(1.0)))
     reader.submit(row(2, loss=2.0))
     assert list(reader.finish(timeout_s=0.0)) == []
-    assert (len(reader), reader.dropped) == (0, 2)
+    assert (len(reader), drops.take()) == (0, {(LATE, ""): 2})
+    reader.submit(row(3, loss=3.0))
+    assert steps(reader) == [3]
+    assert not device.arrivals[0].dropped, "its copy may still write"
+    device.arrive()
+    reader.fetch()
+    assert device.arrivals[0].dropped
+
+
+def test_a_fetch_beside_another_does_nothing(reader: DeferredReader, device: Device) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(Arrival):
+        def begin(self) -> bool:
+            entered.set()
+            return leave.wait(20)
+
+    class SlowDevice(Device):
+        def take(self, tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]) -> list[Transfer]:
+            return [Slow(("loss",), [1.0])]
+
+    reader = DeferredReader(Tally(), lambda _: SlowDevice())
+    reader.submit(row(1, loss=device.tensor(1.0)))
+    drainer = threading.Thread(target=reader.fetch)
+    drainer.start()
+    assert entered.wait(20)
+    assert reader.fetch(), "the other one is at it"
+    reader.submit(row(2, loss=2.0))
+    assert list(reader.ready()) == []
+    leave.set()
+    drainer.join(20)
+    assert len(reader) == 2
+
+
+def test_rows_of_another_thread_come_out_once_and_in_order(device: Device) -> None:
+    reader = DeferredReader(Tally(), lambda _: LateCopier(torch.device("cpu")), capacity=10_000)
+    submitted = threading.Event()
+
+    def submit() -> None:
+        for step in range(2000):
+            reader.submit(row(step, Bundle(("a",), torch.tensor([float(step)]))))
+        submitted.set()
+
+    fetched: list[int] = []
+    fetching = threading.Event()
+
+    def fetch() -> None:
+        while not (submitted.is_set() and fetching.is_set()):
+            reader.fetch()
+
+    threads = [threading.Thread(target=submit), threading.Thread(target=fetch)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(30)
+    for each in reader.finish(30):
+        assert each.values == {"a": float(each.step)}
+        fetched.append(each.step)
+    fetching.set()
+    threads[1].join(30)
+    assert fetched == list(range(2000))
 
 
 def test_none_is_not_a_value(reader: DeferredReader) -> None:
     reader.submit(row(1, loss=1.0, grad_norm=None))
-    assert [ready.values for ready in reader.ready()] == [{"loss": 1.0}]
+    assert ready(reader) == [{"loss": 1.0}]
 
 
 @pytest.mark.parametrize(
@@ -159,52 +294,58 @@ def test_what_is_not_one_number_is_left_out_and_told_once(
     with caplog.at_level(logging.WARNING):
         reader.submit(row(1, loss=1.0, odd=value))
         reader.submit(row(2, odd=value))
-    assert [ready.values for ready in reader.ready()] == [{"loss": 1.0}, {}]
+    assert ready(reader) == [{"loss": 1.0}, {}]
     assert len(caplog.records) == 1
     assert "odd is left out" in caplog.text
-
-
-def test_a_device_without_pinned_copies_is_read_a_step_later() -> None:
-    transfer = LateCopier().start([torch.tensor(1.5), torch.tensor(math.nan)])
-    assert not transfer.done()
-    assert transfer.done()
-    first, second = transfer.values()
-    assert first == 1.5
-    assert math.isnan(second)
-
-
-def test_a_value_that_is_overwritten_later_is_the_one_it_was() -> None:
-    loss = torch.tensor(1.5)
-    transfer = LateCopier().start([loss])
-    loss.zero_()
-    assert transfer.values() == [1.5]
 
 
 class PickyDevice(Device):
     """A device that raises for a copy with a tensor that it cannot convert."""
 
-    def start(self, tensors: Sequence[Tensor]) -> Transfer:
-        if any(tensor.is_complex() for tensor in tensors):
+    def take(self, tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]) -> list[Transfer] | None:
+        if any(tensor.is_complex() for tensor in tensors.values()):
             raise UserWarning("Casting complex values to real discards the imaginary part")
-        return super().start(tensors)
+        return super().take(tensors, bundles)
 
 
 def test_a_value_that_cannot_be_copied_costs_itself_only(caplog: pytest.LogCaptureFixture) -> None:
     device = PickyDevice()
-    reader = DeferredReader(lambda _: device)
+    reader = DeferredReader(Tally(), lambda _: device)
     odd = torch.empty((), device="meta", dtype=torch.complex64)
-    reader.submit(row(1, loss=math.nan, grad_norm=device.tensor(2.0), odd=odd))
-    device.arrivals[0].arrived = True
-    (ready,) = reader.ready()
-    assert math.isnan(ready.values["loss"])
-    assert ready.values["grad_norm"] == 2.0
-    assert not is_measured(ready.values["odd"])
+    beside = Bundle(("a", "b"), device.tensor(3.0, 4.0))
+    reader.submit(row(1, beside, loss=math.nan, grad_norm=device.tensor(2.0), odd=odd))
+    device.arrive()
+    (values,) = ready(reader)
+    assert math.isnan(values["loss"])
+    assert (values["grad_norm"], values["a"], values["b"]) == (2.0, 3.0, 4.0)
+    assert not is_measured(values["odd"])
     assert "odd is left out" in caplog.text
 
 
-def test_a_late_value_that_cannot_be_read_costs_itself_only() -> None:
-    reader = DeferredReader(lambda _: LateCopier())
-    reader.submit(row(1, loss=math.inf, aux=torch.empty((), device="meta")))
-    (ready,) = reader.finish(5.0)
-    assert ready.values["loss"] == math.inf
-    assert not is_measured(ready.values["aux"])
+@pytest.mark.parametrize("fails", ["begin", "values"])
+def test_a_copy_that_fails_costs_its_own_values_only(fails: str, caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Arrival):
+        def begin(self) -> bool:
+            return not self._fail("begin")
+
+        def values(self) -> Mapping[str, float]:
+            self._fail("values")
+            return super().values()
+
+        def _fail(self, where: str) -> bool:
+            if where == fails:
+                raise RuntimeError("the device is gone")
+            return False
+
+    class FailingDevice(Device):
+        def take(self, tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]) -> list[Transfer]:
+            self.arrivals += [Failing(tuple(tensors), [1.0] * len(tensors)), Arrival(("a",), [2.0])]
+            return [*self.arrivals]
+
+    device = FailingDevice()
+    reader = DeferredReader(Tally(), lambda _: device)
+    reader.submit(row(1, loss=device.tensor(1.0), lr=0.5))
+    device.arrive()
+    (values,) = ready(reader)
+    assert (values["lr"], values["a"], is_measured(values["loss"])) == (0.5, 2.0, False)
+    assert "loss is left out: the device is gone" in caplog.text
