@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ from torch.utils.data import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
 from trimtab import wire
-from trimtab.integrations.transformers import TrimtabCallback
+from trimtab.integrations.transformers import TrimtabCallback, register
 from trimtab.testing import RecordingCollector
 
 VOCABULARY = 32
+STEPS = 50
 
 
 def measured(collector: RecordingCollector, metric: str) -> dict[int, float]:
@@ -115,20 +117,47 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
     return make
 
 
+class NotingTrainer(Trainer):
+    """Notes by itself the loss of each step, and the norm of the gradients that its micro-steps have left."""
+
+    losses: dict[int, float]
+    norms: dict[int, float]
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        loss: Tensor = super().training_step(*args, **kwargs)
+        step = self.state.global_step + 1
+        self.losses[step] = self.losses.get(step, 0.0) + float(loss)
+        assert self.model is not None
+        gradients = [each.grad.double() for each in self.model.parameters() if each.grad is not None]
+        self.norms[step] = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
+        return loss
+
+
 @pytest.mark.parametrize("micro_steps", [1, 3])
 @pytest.mark.parametrize("max_grad_norm", [0.05, 0.0])
 def test_every_step_is_one_row_with_the_values_that_the_trainer_has(
     collector: RecordingCollector, make_trainer: MakeTrainer, micro_steps: int, max_grad_norm: float
 ) -> None:
-    noted, callback = Noted(), TrimtabCallback(project="tiny")
-    make_trainer(
-        callback, noted, gradient_accumulation_steps=micro_steps, max_grad_norm=max_grad_norm
-    ).train()
-    assert list(measured(collector, "loss")) == [1, 2, 3, 4, 5, 6]
-    assert measured(collector, "loss") == pytest.approx(noted.column("loss"), rel=1e-6)
-    assert measured(collector, "grad_norm") == pytest.approx(noted.column("grad_norm"), rel=1e-6)
-    assert all(norm > 0.05 for norm in measured(collector, "grad_norm").values()), "before clipping"
-    assert measured(collector, "lr") == pytest.approx(noted.column("learning_rate"), rel=1e-9)
+    noted = Noted()
+    trainer = make_trainer(
+        TrimtabCallback(project="tiny"),
+        noted,
+        kind=NotingTrainer,
+        max_steps=STEPS,
+        gradient_accumulation_steps=micro_steps,
+        max_grad_norm=max_grad_norm,
+    )
+    assert isinstance(trainer, NotingTrainer)
+    trainer.losses, trainer.norms = {}, {}
+    trainer.train()
+    assert collector.rows() == list(range(1, STEPS + 1))
+    assert measured(collector, "loss") == pytest.approx(trainer.losses, rel=1e-5)
+    assert measured(collector, "loss") == pytest.approx(noted.column("loss"), rel=1e-5)
+    assert measured(collector, "grad_norm") == pytest.approx(trainer.norms, rel=1e-5)
+    assert all(norm > 0.05 for norm in trainer.norms.values()), "before clipping"
+    warming, falling = [1e-2 * n / 3 for n in range(3)], [1e-2 * (STEPS - n) / 47 for n in range(3, STEPS)]
+    rates = dict(enumerate(warming + falling, 1))
+    assert measured(collector, "lr") == pytest.approx(rates, rel=1e-9)
 
 
 def test_logging_seldom_and_averaged_hides_nothing(
@@ -250,25 +279,104 @@ def test_each_train_is_a_run_and_leaves_the_trainer_as_it_was(
     assert [event["status"] for event in collector.events("run_end")] == ["finished"] * 2
 
 
-def test_a_train_that_failed_does_not_stay_in_the_next(
+class Failing(Trainer):
+    """Fails once, in its second step."""
+
+    failed = False
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        if not self.failed and self.state.global_step == 1:
+            self.failed = True
+            raise RuntimeError("CUDA out of memory.")
+        loss: Tensor = super().training_step(*args, **kwargs)
+        return loss
+
+
+def statuses(collector: RecordingCollector) -> list[tuple[str, str | None]]:
+    return [(event["status"], event.get("reason")) for event in collector.events("run_end")]
+
+
+OUT_OF_MEMORY = ("failed", "RuntimeError: CUDA out of memory.")
+
+
+def test_a_train_that_fails_ends_its_run_and_the_next_is_another(
     collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
-    class Failing(Trainer):
-        fails = True
-
-        def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-            if self.fails and self.state.global_step == 1:
-                raise RuntimeError("out of memory")
-            loss: Tensor = super().training_step(*args, **kwargs)
-            return loss
-
     trainer = make_trainer(TrimtabCallback(), kind=Failing, max_steps=3)
     with pytest.raises(RuntimeError, match="out of memory"):
         trainer.train()
-    Failing.fails = False
+    assert statuses(collector) == [OUT_OF_MEMORY]
+    assert "training_step" not in vars(trainer)
     trainer.train()
-    assert list(measured(collector, "loss")) == [1, 2, 3]
-    assert [event["status"] for event in collector.events("run_end")] == ["failed", "finished"]
+    assert collector.rows() == [1, 1, 2, 3]
+    assert statuses(collector) == [OUT_OF_MEMORY, ("finished", None)]
+
+
+def test_a_batch_size_that_was_too_large_is_a_run_that_failed(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
+    make_trainer(TrimtabCallback(), kind=Failing, max_steps=3, auto_find_batch_size=True).train()
+    assert statuses(collector) == [OUT_OF_MEMORY, ("finished", None)]
+    assert collector.rows() == [1, 1, 2, 3]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
+    class Full(Trainer):
+        def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+            raise OSError("no space left")
+
+    trainer = make_trainer(TrimtabCallback(), kind=Full, save_strategy="steps", save_steps=2)
+    with pytest.raises(OSError, match="no space left"):
+        trainer.train()
+    assert statuses(collector) == [("failed", "OSError: no space left")]
+
+
+def test_what_the_job_logs_besides_is_recorded(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
+    class Rewarded(Trainer):
+        """Adds its own to what is logged, as trainers of preferences do."""
+
+        def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+            super().log({**logs, "rewards/mean": 0.5 * self.state.global_step}, *args, **kwargs)
+
+    make_trainer(TrimtabCallback(), kind=Rewarded, logging_steps=2, max_steps=5).train()
+    assert measured(collector, "rewards/mean") == {2: 1.0, 4: 2.0, 5: 2.5}
+    names = {name for batch in collector.batches() for name in batch.metrics}
+    assert names == {"loss", "grad_norm", "lr", "step_seconds", "rewards/mean"}
+
+
+def test_report_to_is_enough(
+    collector: RecordingCollector, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_PROJECT", "by name")
+    noted = Noted()
+    make_trainer(noted, report_to="trimtab", run_name="first").train()
+    (registration,) = collector.registrations.values()
+    assert (registration["project"], registration["name"]) == ("by name", "first")
+    assert measured(collector, "loss") == pytest.approx(noted.column("loss"), rel=1e-5)
+
+
+def test_of_several_callbacks_the_jobs_own_watches(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
+    trainer = make_trainer(TrimtabCallback(project="own"), report_to=["trimtab"], max_steps=3)
+    trainer.train()
+    assert [each["project"] for each in collector.registrations.values()] == ["own"]
+    assert collector.rows() == [1, 2, 3]
+
+
+def test_without_the_dict_of_names_it_is_told_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    assert not register(SimpleNamespace())
+    assert "report_to='trimtab' is not known to it: use Trainer(callbacks=" in caplog.text
+
+
+def test_a_name_too_long_for_a_run_is_cut(collector: RecordingCollector, make_trainer: MakeTrainer) -> None:
+    make_trainer(TrimtabCallback(), max_steps=1, run_name="n" * 300).train()
+    (registration,) = collector.registrations.values()
+    assert registration["name"] == "n" * 200
 
 
 def test_going_back_is_refused_before_training() -> None:
