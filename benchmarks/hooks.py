@@ -1,184 +1,144 @@
-"""What a step costs the training thread: Trimtab beside its peers, in one run, one JSON line a client.
+"""What it costs to watch a training loop: Trimtab beside its peers, one JSON line each, tables for people.
 
-    .venv/bin/python benchmarks/hooks.py [--steps 10000] [--url URL]
+    .venv/bin/python benchmarks/hooks.py [--only cost|kill|throughput|import|device …]
+    .venv/bin/python benchmarks/hooks.py --only cost [--clients floor trimtab] [--metrics 3] [--share 0.2]
+    .venv/bin/python benchmarks/hooks.py --only throughput [--ways default] [--seconds 180] [--threads 1]
 
-Every client logs the same loss, gradient norm and learning rate once a step, in a process of its own: back
-to back, which is the worst case for a client with a thread, and paced by about half a millisecond of Python
-work, which is closer to a loop. Times are of the calls alone; `floor` is what taking two timestamps and
-appending to a deque costs. Trimtab's samples go to a collector in another process, by HTTP (`--url`: to a
-running one).
+Every client logs the same metrics once a step, in a process and a folder of its own: back to back, which is
+the worst case for a client with a thread, and with a millisecond of Python work between two steps, which is
+closer to a loop. Times are of the calls alone; `floor` is one append to a deque and one reading of the clock.
+Peers are taken from `.venv`, else from `.venv-peers`, which `make peers` sets up; one that neither has is
+told as absent. JSON goes to standard output, tables to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import logging
-import math
 import os
-import subprocess
-import sys
-import tempfile
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from time import perf_counter_ns
-from typing import Any
+from collections.abc import Callable, Mapping
+from tempfile import TemporaryDirectory
+from typing import Final
 
-Log = Callable[[int, float, float, float], None]
-"""Log a step: its number, loss, gradient norm and learning rate."""
+from hooks_bench import cost, importing, kill
+from hooks_bench.clients import CLIENTS
+from hooks_bench.report import (
+    Line,
+    cost_table,
+    kill_table,
+    print_json,
+    print_tables,
+    table,
+    throughput_table,
+    with_ratios,
+)
+from hooks_bench.ways import MAIN, WAYS
 
-
-@contextmanager
-def floor(url: str) -> Iterator[Log]:
-    del url
-    kept: deque[tuple[int, float, float, float, float]] = deque()
-
-    def log(step: int, loss: float, grad_norm: float, lr: float) -> None:
-        kept.append((step, time.time(), loss, grad_norm, lr))
-
-    yield log
+WIDTHS: Final = tuple(cost.BACK_TO_BACK)
 
 
-@contextmanager
-def trimtab(url: str) -> Iterator[Log]:
-    import trimtab as package
-
-    with package.watch(project="benchmark", url=url) as watch:
-
-        def log(step: int, loss: float, grad_norm: float, lr: float) -> None:
-            del step
-            watch.step(loss=loss, grad_norm=grad_norm, lr=lr)
-
-        yield log
+def costs(asked: argparse.Namespace) -> None:
+    """What a step costs, for each number of metrics and pace."""
+    for load in cost.loads(asked.metrics, asked.share):
+        lines = with_ratios(cost.measure(asked.clients, load))
+        show(lines)
+        print_tables(cost_table(lines))
 
 
-@contextmanager
-def trackio(url: str) -> Iterator[Log]:
-    del url
-    import trackio as package
-
-    run = package.init(project="benchmark", embed=False, auto_log_gpu=False, auto_log_cpu=False)
-
-    def log(step: int, loss: float, grad_norm: float, lr: float) -> None:
-        del step
-        run.log({"loss": loss, "grad_norm": grad_norm, "lr": lr})
-
-    yield log
-    package.finish()  # type: ignore[no-untyped-call]
+def kills(asked: argparse.Namespace) -> None:
+    """What survives."""
+    steps = max(cost.LEAST_STEPS, round(asked.share * kill.STEPS))
+    lines = [line for pace in kill.PACES for line in kill.measure(asked.clients, pace, steps)]
+    show(lines)
+    print_tables(kill_table(lines))
 
 
-@contextmanager
-def tensorboard(url: str) -> Iterator[Log]:
-    del url
-    from torch.utils.tensorboard import SummaryWriter
+def throughput(asked: argparse.Namespace) -> None:
+    """How much slower a small GPT trains."""
+    import torch
 
-    writer = SummaryWriter("runs")
+    from hooks_bench import throughput as training
 
-    def log(step: int, loss: float, grad_norm: float, lr: float) -> None:
-        writer.add_scalar("loss", loss, step)
-        writer.add_scalar("grad_norm", grad_norm, step)
-        writer.add_scalar("lr", lr, step)
-
-    yield log
-    writer.close()
+    if asked.threads is not None:
+        torch.set_num_threads(asked.threads)
+    lines = list(training.measure(asked.ways, asked.seconds))
+    show(lines)
+    print_tables(throughput_table(lines))
 
 
-CLIENTS: dict[str, Any] = {
-    "floor": floor,
-    "trimtab": trimtab,
-    "trackio": trackio,
-    "tensorboard": tensorboard,
+def imports(_: argparse.Namespace) -> None:
+    """What importing takes."""
+    lines = importing.measure()
+    show(lines)
+    print_tables(table("Import", "statement", lines, ("import_ms", "added_mb", "modules")))
+
+
+def device(_: argparse.Namespace) -> None:
+    """What tensors on a device cost."""
+    from hooks_bench import device as on_device
+
+    show([on_device.measure()])
+
+
+PARTS: Final[Mapping[str, Callable[[argparse.Namespace], None]]] = {
+    "cost": costs,
+    "kill": kills,
+    "throughput": throughput,
+    "import": imports,
+    "device": device,
 }
 
 
-def costs(client: str, url: str, steps: int, work: int) -> dict[str, float]:
-    """Log `steps` steps with so much Python work between them; return microseconds a step."""
-    taken: list[int] = []
-    with CLIENTS[client](url) as log:
-        for step in range(1, steps + 1):
-            loss = 2.0 + math.exp(-step / steps)
-            sum(range(work))
-            begin = perf_counter_ns()
-            log(step, loss, 1.0, 1e-3)
-            taken.append(perf_counter_ns() - begin)
-    taken.sort()
-    return {
-        "median_us": taken[steps // 2] / 1e3,
-        "p99_us": taken[steps * 99 // 100] / 1e3,
-        "max_us": taken[-1] / 1e3,
-        "mean_us": sum(taken) / steps / 1e3,
-    }
+def show(lines: list[Line]) -> None:
+    for line in lines:
+        print_json(line)
 
 
-def in_own_process(client: str, url: str, steps: int, work: int) -> dict[str, float]:
-    """Measure a client in a fresh process and folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        environ = os.environ | {
-            "TRIMTAB_DIR": folder,
-            "TRACKIO_DIR": folder,
-            "HF_HUB_OFFLINE": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        }
-        command = [sys.executable, str(Path(__file__).resolve()), "--one", client, "--url", url]
-        command += ["--steps", str(steps), "--work", str(work)]
-        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{client}: exit status {done.returncode}\n{done.stderr}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def at_least(least: float) -> Callable[[str], float]:
+    """A number that is not less."""
 
-
-@contextmanager
-def collector(url: str | None) -> Iterator[str]:
-    """Give the address of a collector: the one named, else a recording one in a child process."""
-    if url is not None:
-        yield url
-        return
-    program = (
-        "import time; from trimtab.testing import RecordingCollector\n"
-        "with RecordingCollector().running() as running:\n"
-        "    print(running.url, flush=True)\n"
-        "    time.sleep(600)"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
+    def read(text: str) -> float:
         try:
-            yield child.stdout.readline().strip()
-        finally:
-            child.kill()
+            number = float(text)
+        except ValueError:
+            number = float("nan")
+        if not number >= least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of at least {least:g}")
+        return number
+
+    return read
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=tuple(PARTS), help="only these parts")
+    parser.add_argument(
+        "--clients", nargs="+", choices=CLIENTS, default=tuple(CLIENTS), metavar="NAME", help="only these"
+    )
+    parser.add_argument(
+        "--metrics", nargs="+", type=int, choices=WIDTHS, default=WIDTHS, help="metrics a step, for cost"
+    )
+    parser.add_argument(
+        "--share", type=at_least(0), default=1.0, help="of the steps that cost and kill take; 1 unless given"
+    )
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, default=MAIN, metavar="NAME", help="of watching the GPT"
+    )
+    parser.add_argument("--seconds", type=at_least(1), default=170, help="that the GPT is trained for in all")
+    parser.add_argument("--threads", type=int, help="of torch; as many as it takes by itself unless given")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure every client, back to back and paced."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=10_000, help="steps a client")
-    parser.add_argument("--url", help="a collector for Trimtab; one is started unless given")
-    parser.add_argument("--one", choices=CLIENTS, help=argparse.SUPPRESS)
-    parser.add_argument("--work", type=int, default=0, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.one:
-        logging.disable(logging.INFO)
-        print(json.dumps(costs(asked.one, asked.url, asked.steps, asked.work)))
-        return
-    with collector(asked.url) as url:
-        for pace, work, steps in (("back to back", 0, asked.steps), ("paced", 50_000, asked.steps // 5)):
-            tell({client: in_own_process(client, url, steps, work) for client in CLIENTS}, pace, steps)
-
-
-def tell(found: dict[str, dict[str, float]], pace: str, steps: int) -> None:
-    """Print one line a client, with its cost as a multiple of Trimtab's."""
-    own = found["trimtab"]
-    for client, cost in found.items():
-        line = {"benchmark": "hooks", "client": client, "pace": pace, "steps": steps}
-        figures = {name: round(value, 3) for name, value in cost.items()}
-        ratios = {
-            "median_ratio": round(cost["median_us"] / own["median_us"], 2),
-            "p99_ratio": round(cost["p99_us"] / own["p99_us"], 2),
-        }
-        print(json.dumps(line | figures | ratios), flush=True)
+    """Measure what was asked for."""
+    asked = parse()
+    with TemporaryDirectory(prefix="hooks-bench-") as folder:
+        os.environ["TRIMTAB_DIR"] = folder
+        for part in PARTS:
+            if part in asked.only:
+                PARTS[part](asked)
 
 
 if __name__ == "__main__":
