@@ -7,13 +7,15 @@ import operator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from trimtab.capture.instruments import Emit, Instruments, Subject, instruments
 from trimtab.capture.one_or_many import as_list
-from trimtab.capture.optimizer import NullCapture, OptimizerCapture
+from trimtab.capture.optimizer import NullCapture, OptimizerCapture, unwrapped
 from trimtab.capture.own_time import OwnTime, own_time
 from trimtab.capture.step_values import Capture
 from trimtab.guard import Guard
 from trimtab.identity import Place
 from trimtab.job_settings import JobSettings
+from trimtab.outbound.mirror_targets import Target
 from trimtab.plain_values import plain_config
 from trimtab.rewind.commands import MODES, Mode
 from trimtab.rewind.health import count_parameters
@@ -60,15 +62,21 @@ class Watched:
         """Whether there is nothing to capture from and nothing to go back with."""
         return not self.identities
 
-    def capture(self, guard: Guard) -> Capture:
-        """Return what reads gradient norm and learning rate."""
+    def capture(self, guard: Guard, signals: Signals, masks: bool) -> Capture:
+        """Return what reads gradients and learning rate, and masks steps if it is to."""
         if self.optimizer is None:
             return NullCapture()
-        return OptimizerCapture(self.optimizer, self.scaler, guard.caught)
+        return OptimizerCapture(self.optimizer, self.scaler, guard.caught, self.model, signals, masks)
 
     def own_time(self, place: Place, guard: Guard) -> OwnTime:
         """Return what measures how long this rank works on a step by itself."""
         return own_time(self.model, self.optimizer, place.world_size, guard.caught)
+
+    def instruments(self, signals: Signals, guard: Guard, emit: Emit) -> Instruments:
+        """Return what measures the optional signals; `emit` takes what they measure."""
+        optimizers = [unwrapped(each) for each in as_list(self.optimizer)]
+        subject = Subject(as_list(self.model), optimizers, signals, self.optimizer)
+        return instruments(subject, emit, guard.caught)
 
     def snapshots(self, mode: Mode, settings: JobSettings, place: Place) -> Snapshots:
         """Return the store of snapshots to go back to; ranks that act together must hold the same steps."""
@@ -102,6 +110,7 @@ class Asked:
     watched: Watched
     signals: Signals = field(default_factory=Signals)
     masks_non_finite: bool = False
+    mirrors: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
         _check_text("project", self.project, "such as 'gpt'")

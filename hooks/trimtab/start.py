@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab import embedded, identity, lifecycle
+from trimtab import identity, lifecycle
 from trimtab.asked import MAX_NAME_CHARACTERS, Asked, Watched
 from trimtab.capture.step_values import StepValues
 from trimtab.cluster import process_facts
+from trimtab.collector import page_of, transport_to
 from trimtab.guard import Guard
 from trimtab.identity import Place, RunIdentity
 from trimtab.inert import inert_watch
@@ -25,8 +26,9 @@ from trimtab.launch import Membership, join
 from trimtab.link import Link
 from trimtab.notes import note_attempt
 from trimtab.origin import origin
+from trimtab.outbound.mirror_targets import targets_of
+from trimtab.outbound.aging import DAY_SECONDS
 from trimtab.outbound.pipeline import Bounds, Ends, Pipeline
-from trimtab.outbound.transport import HttpTransport
 from trimtab.plain_values import encodable
 from trimtab.rewind.boundary import Boundary, DiskCheckpoints
 from trimtab.rewind.commands import CommandDesk, Mode
@@ -56,29 +58,43 @@ def watch(
     config: Any = None,
     signals: Signals | None = None,
     mask_non_finite: bool | None = None,
+    also: Any = None,
 ) -> Watch:
     """Watch a training run: call `step` on what this returns once a step.
 
     `model` and `optimizer` (each one object or a list) are both optional: without them nothing is captured,
-    and nothing can be rolled back. `project` groups runs, the folder's name unless given; `name` is for
-    people. `url` is the collector; without it, and without TRIMTAB_URL, one is started on this machine.
-    `rollback`: "off", "advise" (say what would be done) or "auto" (go back to a snapshot when the collector
-    asks for it); `scheduler` and `scaler` (the GradScaler) go back too. `total_steps`, `tokens_per_step`
-    and `config` describe the run. `signals` says what is measured beyond the default, else the environment
-    does. `mask_non_finite` keeps gradients that are not finite away from the weights, on the device: with
-    rollback="auto" unless it is False.
+    and nothing can be rolled back. `project` groups runs, TRIMTAB_PROJECT or the folder's name unless given;
+    `name` is for people, TRIMTAB_NAME unless given. `url` is the collector; without it, and without
+    TRIMTAB_URL, one is started on this machine. `rollback`: "off", "advise" (say what would be done) or
+    "auto" (go back to a snapshot when the collector asks for it); `scheduler` and `scaler` (the GradScaler)
+    go back too. `total_steps`, `tokens_per_step` and `config` describe the run. `signals` says what is
+    measured beyond the default, else the environment does. `mask_non_finite` keeps gradients that are not finite away from the weights, on the device: with
+    rollback="auto" unless it is False. `also` is where each step's values are written too, one or a list: a
+    TensorBoard writer, `mlflow`, a wandb run, or a function of (step, values).
 
     Raises:
         ValueError: an argument or a TRIMTAB_* variable is not what it must be. Nothing else is raised, now or
             later: a run that cannot be watched trains all the same, and the log says why.
     """
     watched = Watched(model, optimizer, scheduler, scaler)
-    project = _folder_project() if project is None else project
+    settings = JobSettings.from_environ(os.environ, url)
+    project = settings.project or _folder_project() if project is None else project
+    name = settings.name if name is None else name
     if signals is None:
         signals = Signals.from_environ(os.environ)
     masks = rollback == "auto" if mask_non_finite is None else mask_non_finite
-    asked = Asked(project, name, rollback, total_steps, tokens_per_step, config, watched, signals, masks)
-    settings = JobSettings.from_environ(os.environ, url)
+    asked = Asked(
+        project,
+        name,
+        rollback,
+        total_steps,
+        tokens_per_step,
+        config,
+        watched,
+        signals,
+        masks,
+        targets_of(also),
+    )
     guard = Guard()
     why = "TRIMTAB_DISABLED is set"
     if not settings.disabled:
@@ -102,11 +118,11 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     who = identity.this_process(member.run, member.attempt, place.rank, registration, settings.url)
     sampler = Sampler(who.run, guard=guard)
     link = Link(place)
-    ends = Ends(_transport(settings), sampler, link.poll, link.take_commands, link.show_page)
-    bounds = Bounds(settings.ring_bytes, settings.spool_bytes)
+    ends = Ends(transport_to(settings), sampler, link.poll, link.take_commands, link.show_page, asked.mirrors)
+    bounds = Bounds(settings.ring_bytes, settings.spool_bytes, settings.spool_days * DAY_SECONDS)
     path = Pipeline(who, settings.spool_root(os.environ), bounds, ends, guard)
     parts = _Assembly(asked, settings, place, member, guard).parts(path, sampler, link)
-    made = link.watch = Watch(who.run, _page(settings, who.run), parts)
+    made = link.watch = Watch(who.run, page_of(who.run, settings), parts)
     made.begin(_run_start(asked, who, place))
     sampler.start()
     path.start()
@@ -133,7 +149,10 @@ class _Assembly:
     guard: Guard
 
     def parts(self, path: Pipeline, sampler: Sampler, link: Link) -> Parts:
-        capture = self.asked.watched.capture(self.guard)
+        capture = self.asked.watched.capture(self.guard, self.asked.signals, self.asked.masks_non_finite)
+        extras = self.asked.watched.instruments(
+            self.asked.signals, self.guard, capture.bundles.append
+        )
         values = StepValues(capture, float(self.asked.tokens_per_step or NOT_MEASURED), path.drops)
         journal = Journal(
             path.recorder,
@@ -150,6 +169,7 @@ class _Assembly:
         def let_go() -> None:
             link.stop()
             capture.close()
+            extras.close()
             own_time.close()
             sampler.stop()
 
@@ -184,27 +204,10 @@ class _Assembly:
         return lambda attempt: note_attempt(folder, self.member.run, self.place.rank, attempt)
 
 
-def _transport(settings: JobSettings) -> HttpTransport:
-    url = settings.url
-    if url is not None:
-        return HttpTransport(lambda: url)
-    folder = settings.data_folder(os.environ)
-    return HttpTransport(lambda: embedded.start_or_join(folder))
-
-
-def _page(settings: JobSettings, run: str) -> str:
-    """Return the run's page, as far as it is known before the collector has answered."""
-    try:
-        base = settings.url or embedded.start_or_join(settings.data_folder(os.environ))
-    except OSError as error:
-        LOG.warning("trimtab: there is no collector yet: %s", error)
-        return ""
-    return f"{base}/?run={run}"
-
-
 def _run_start(asked: Asked, who: RunIdentity, place: Place) -> dict[str, Any]:
     return {
         "rollback": asked.rollback,
+        "mask_non_finite": asked.masks_non_finite,
         "host": who.host,
         "boot_id": who.boot_id,
         "pid": who.pid,

@@ -28,6 +28,9 @@ OWN_SECONDS: Final = "own_seconds"
 PARAM_NORM: Final = "param_norm"
 LOSS_SCALE: Final = "loss_scale"
 GRAD_NORM_SQ_SHARD: Final = "grad_norm_sq_shard"
+STEP_MASKED: Final = "step_masked"
+"""1 where the optimizer left out a step whose gradients were not finite, 0 where it took it."""
+PARAM_NORM_SQ_SHARD: Final = "param_norm_sq_shard"
 
 # Kinds of event. Others are kept.
 RUN_START: Final = "run_start"

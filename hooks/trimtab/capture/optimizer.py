@@ -1,17 +1,15 @@
-"""Reads the gradient norm and the learning rate from the optimizer, so that the loop need not hand them over.
+"""Reads gradients and learning rate from the optimizer, so that the loop need not hand them over.
 
-The norm is taken by a hook that runs as the optimizer's `step` begins: one fused pass over the gradients
-and one norm over the result, on their device, nothing read back. What it sees:
+Gradients are looked at by a hook that runs as the optimizer's `step` begins: one pass, on their device,
+nothing read back. What it sees:
 
 - Gradients as the optimizer gets them, so after the loop's own clipping. The value that `clip_grad_norm_`
-returns is
-  the better one: pass it as `watch.step(grad_norm=...)`, and this hook is removed.
+  returns is the better one: pass it as `watch.step(grad_norm=...)`, and the norm is taken here no more.
 - Gradients without the factor of a GradScaler: `scaler.step` unscales them first, or, for fused optimizers,
-hands its
-  scale to the optimizer, and the norm is divided by it. A step that the scaler skips has no norm;
+  hands its scale to the optimizer, and the norm is divided by it. A step that the scaler skips has no norm;
   `loss_scale` drops.
-- Gradients of a closure (LBFGS), as they are after the step: before it there are none.
-- Not those of sharded parameters (FSDP, DTensor): the norm of one shard is not that of the gradient.
+- Gradients of a closure as they are after the step: before it there are none, or old ones.
+- Of parameters that are spread over ranks, this rank's share: see `trimtab.capture.shards`.
 """
 
 from __future__ import annotations
@@ -21,7 +19,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.capture.bundle import Bundle
+from trimtab.capture.gradient_pass import Value
+from trimtab.capture.gradient_watch import GradientWatch
 from trimtab.capture.one_or_many import as_list
+from trimtab.capture.shards import shares_of
+from trimtab.signals import Signals
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +32,9 @@ LOG = logging.getLogger("trimtab")
 
 OnError = Callable[[str, Exception], None]
 
+_FAULTS = (RuntimeError, TypeError, ValueError, AttributeError, LookupError)
+"""Whatever torch cannot do."""
+
 
 class NullCapture:
     """Stands in where no optimizer is given."""
@@ -37,11 +42,11 @@ class NullCapture:
     def __init__(self) -> None:
         self.bundles: list[Bundle] = []
 
-    def take_grad_norm(self) -> Tensor | None:
+    def take_grad_norm(self) -> Value | None:
         """Return None."""
         return None
 
-    def lr(self) -> float | Tensor | None:
+    def lr(self) -> Value | None:
         """Return None."""
         return None
 
@@ -61,30 +66,45 @@ class OptimizerCapture:
 
     A wrapper with the real optimizer in `.optimizer` (Accelerate's) is seen through. An optimizer that takes
     no hooks gives its learning rate only. An error in a hook goes to `on_error(where, error)`, never into the
-    optimizer's step.
+    optimizer's step; then nothing is measured of gradients any more. `bundles` holds what the next row
+    carries beside the norm. `model`, one or a list, gives the layers their names; `signals` says whether
+    they are measured, `masks` whether steps are masked whose gradients are not finite.
     """
 
-    def __init__(self, optimizer: Any, scaler: Any = None, on_error: OnError | None = None) -> None:
+    def __init__(
+        self,
+        optimizer: Any,
+        scaler: Any = None,
+        on_error: OnError | None = None,
+        model: Any = None,
+        signals: Signals | None = None,
+        masks: bool = False,
+    ) -> None:
         self.bundles: list[Bundle] = []
         self._optimizers = [unwrapped(item) for item in as_list(optimizer)]
         self._scaler = scaler
         self._on_error = on_error or _log_error
-        self._rate: float | Tensor | None = None
-        self._norms: dict[int, Tensor] = {}
-        self._norm_hooks: list[Any] = []
+        self._rate: Value | None = None
+        self._gradient_hooks: list[Any] = []
         self._rate_hooks: list[Any] = []
-        for index, item in enumerate(self._optimizers):
+        hooked = [item for item in self._optimizers if _takes_hooks(item)]
+        shares = shares_of(model, hooked, optimizer)
+        self._gradients = GradientWatch(
+            as_list(model), hooked, signals or Signals(), masks, shares, self.bundles
+        )
+        for index, item in enumerate(hooked):
             self._hook(index, item)
+        if hooked and hooked[0] is self._optimizers[0]:
+            self._rate_hooks.append(hooked[0].register_step_pre_hook(self._note_rate))
 
-    def take_grad_norm(self) -> Tensor | None:
+    def take_grad_norm(self) -> Value | None:
         """Return the global norm of the gradients of the last step, on its device, and forget it.
 
-        None: no optimizer has stepped since the last call, or none had a gradient.
+        None: no optimizer has stepped since the last call, none had a gradient, or this rank has a share.
         """
-        norms, self._norms = list(self._norms.values()), {}
-        return _joined(norms)
+        return self._gradients.take_norm()
 
-    def lr(self) -> float | Tensor | None:
+    def lr(self) -> Value | None:
         """Return the rate that the first parameter group's last step was taken with.
 
         It is read as that step begins: by the time the loop calls `watch.step`, a scheduler has often set the
@@ -102,57 +122,65 @@ class OptimizerCapture:
         return scale.detach() if scale is not None else None
 
     def stand_down(self) -> None:
-        """Take no gradient norm any more: the loop gives its own."""
-        for hook in self._norm_hooks:
-            hook.remove()
-        self._norm_hooks.clear()
-        self._norms.clear()
+        """Take no norm of the whole gradient any more: the loop gives its own."""
+        self._gradients.forgo_norm()
+        if self._gradients.idle:
+            self._unhook()
 
     def close(self) -> None:
         """Take all hooks out of the optimizers."""
-        self.stand_down()
+        self._gradients.close()
+        self._unhook()
         for hook in self._rate_hooks:
             hook.remove()
         self._rate_hooks.clear()
 
+    def _unhook(self) -> None:
+        for hook in self._gradient_hooks:
+            hook.remove()
+        self._gradient_hooks.clear()
+
     def _hook(self, index: int, optimizer: Any) -> None:
-        name = type(optimizer).__name__
-        if not hasattr(optimizer, "register_step_pre_hook"):
-            LOG.warning("trimtab: %s takes no hooks: pass grad_norm= to watch.step", name)
-            return
-        if index == 0:
-            self._rate_hooks.append(optimizer.register_step_pre_hook(self._note_rate))
-        if any(is_sharded(parameter) for group in optimizer.param_groups for parameter in group["params"]):
-            LOG.warning("trimtab: %s: sharded parameters: pass clip_grad_norm_'s value as grad_norm=", name)
-            return
-
-        def before(hooked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def before(_optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if not _has_closure(args, kwargs):
-                self._note_norm(index, hooked)
+                self._guarded(self._gradients.begin, index)
 
-        def after(hooked: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if _has_closure(args, kwargs):
-                self._note_norm(index, hooked)
+        def after(_optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._guarded(
+                self._gradients.look_after if _has_closure(args, kwargs) else self._gradients.end, index
+            )
 
-        self._norm_hooks += [
+        self._gradient_hooks += [
             optimizer.register_step_pre_hook(before),
             optimizer.register_step_post_hook(after),
         ]
 
+    def _guarded(self, do: Callable[[int], None], index: int) -> None:
+        try:
+            do(index)
+        except _FAULTS as error:
+            self._gradients.close()  # the hooks stay, idle: torch is going through them
+            self._on_error("gradients", error)
+
     def _note_rate(self, optimizer: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
         self._rate = _rate_of(optimizer)
 
-    def _note_norm(self, index: int, optimizer: Any) -> None:
-        try:
-            norm = gradient_norm(optimizer)
-            if norm is not None:
-                self._norms[index] = norm
-        except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # whatever torch cannot do
-            self.stand_down()
-            self._on_error("gradient norm", error)
+
+def unwrapped(optimizer: Any) -> Any:
+    """Return the real optimizer behind a wrapper that has it in `.optimizer`."""
+    while not hasattr(optimizer, "_optimizer_step_pre_hooks") and hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    return optimizer
 
 
-def _rate_of(optimizer: Any) -> float | Tensor | None:
+def _takes_hooks(optimizer: Any) -> bool:
+    if hasattr(optimizer, "register_step_pre_hook"):
+        return True
+    LOG.warning("trimtab: %s takes no hooks: pass grad_norm= to watch.step", type(optimizer).__name__)
+    return False
+
+
+def _rate_of(optimizer: Any) -> Value | None:
     groups = getattr(optimizer, "param_groups", None)
     rate = groups[0].get("lr") if groups else None
     device = getattr(rate, "device", None)
@@ -162,73 +190,9 @@ def _rate_of(optimizer: Any) -> float | Tensor | None:
     return on_device
 
 
-def gradient_norm(optimizer: Any) -> Tensor | None:
-    """Return the 2-norm over all gradients of an optimizer, a scalar; None: there are no gradients.
-
-    It stays on the device of the first gradient, and nothing waits for it; only a sparse gradient of a CUDA
-    device does, as its repeated rows have to be counted.
-    """
-    import torch
-
-    by_device: dict[torch.device, list[Tensor]] = {}
-    with torch.no_grad():
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    by_device.setdefault(parameter.grad.device, []).append(_dense(parameter.grad))
-        norm = _joined([_norm(gradients) for gradients in by_device.values()])
-        scale = getattr(optimizer, "grad_scale", None)
-        return norm if norm is None or scale is None else norm / scale.to(norm.device, non_blocking=True)
-
-
-def _norm(gradients: Sequence[Tensor]) -> Tensor:
-    import torch
-
-    # At least float32: the sum of squares of a 16-bit type overflows, and its norm has two digits.
-    wide = any(gradient.dtype == torch.float64 for gradient in gradients)
-    norms = torch._foreach_norm(list(gradients), 2, dtype=torch.float64 if wide else torch.float32)
-    return _norm_of(torch.stack(norms))
-
-
-def _joined(norms: Sequence[Tensor]) -> Tensor | None:
-    import torch
-
-    if len(norms) < 2:
-        return norms[0] if norms else None
-    device = norms[0].device
-    return _norm_of(torch.stack([norm.to(device, non_blocking=True) for norm in norms]))
-
-
-def _norm_of(values: Tensor) -> Tensor:
-    import torch
-
-    norm: Tensor = torch.linalg.vector_norm(values)
-    return norm
-
-
-def _dense(gradient: Tensor) -> Tensor:
-    import torch
-
-    if gradient.is_sparse:
-        gradient = gradient.coalesce().values()
-    return torch.view_as_real(gradient) if gradient.is_complex() else gradient
-
-
-def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _has_closure(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     """Tell whether `step` was given a closure; `args` starts with the optimizer itself."""
     return any(callable(value) for value in (*args[1:], *kwargs.values()))
-
-
-def is_sharded(parameter: Any) -> bool:
-    """Tell whether a parameter is a share of one that is spread over ranks (FSDP, DTensor)."""
-    return hasattr(parameter, "full_tensor") or hasattr(parameter, "_is_flat_param")
-
-
-def unwrapped(optimizer: Any) -> Any:
-    """Return the real optimizer behind a wrapper that has it in `.optimizer`."""
-    while not hasattr(optimizer, "_optimizer_step_pre_hooks") and hasattr(optimizer, "optimizer"):
-        optimizer = optimizer.optimizer
-    return optimizer
 
 
 def _log_error(where: str, error: Exception) -> None:

@@ -1,0 +1,163 @@
+"""What is measured of the gradients of all optimizers of a run, as each begins its step."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from trimtab.capture.bundle import Bundle
+from trimtab.capture.gradient_pass import GradientPass, Value, joined
+from trimtab.capture.layer_norms import LayerNorms
+from trimtab.capture.masking import Mask, why_not
+from trimtab.capture.shards import Shares
+from trimtab.capture.slot import Slot
+from trimtab.signals import Signals
+from trimtab.vocabulary import GRAD_NORM_SQ_SHARD, STEP_MASKED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOG = logging.getLogger("trimtab")
+
+SHARED: Final = "each rank sees only its share, and would decide by itself: clip or check in the loop"
+
+
+class GradientWatch:
+    """Measures norms, of the whole and of layers, and masks steps whose gradients are not finite.
+
+    The norm is handed out by `take_norm`; all else goes to `bundles`, for the next row, as does this rank's
+    share of the norm where `shares` says that there is one. What a second step between two rows measures
+    takes the place of the first's.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Any],
+        optimizers: Sequence[Any],
+        signals: Signals,
+        masks: bool,
+        shares: Shares | None,
+        bundles: list[Bundle],
+    ) -> None:
+        self._wants_norm = True
+        self._in_shares = shares is not None
+        self._passes = [GradientPass(optimizer, shares) for optimizer in optimizers]
+        self._norms: dict[int, Value] = {}
+        self._shared: Slot[Value] = Slot(bundles)
+        self._layered: Slot[Tensor] = Slot(bundles)
+        self._masked: Slot[Value] = Slot(bundles)
+        self._layers: LayerNorms | None = None
+        if signals.layer_norms_every:
+            every, most = signals.layer_norms_every, signals.layers
+            self._layers = LayerNorms(models, optimizers, every, most, self._in_shares, self._layered)
+        self._masks = _masks(optimizers, self._in_shares) if masks else {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing left to do."""
+        return not (self._wants_norm or self._layers or self._masks)
+
+    def take_norm(self) -> Value | None:
+        """Return the norm of the gradients of the last steps, and forget it; None: there is no new one."""
+        norms, self._norms = list(self._norms.values()), {}
+        return joined(norms)
+
+    def forgo_norm(self) -> None:
+        """Measure no norm of the whole any more; layers and masks go on."""
+        self._wants_norm = False
+        self._norms.clear()
+        self._shared.clear()
+
+    def begin(self, index: int) -> None:
+        """An optimizer is about to step with the gradients that there are."""
+        norm = self._measured(index)
+        if norm is not None and index in self._masks:
+            self._note_mask(index, self._masks[index].arm(norm))
+
+    def end(self, index: int) -> None:
+        """It has stepped."""
+        if index in self._masks:
+            self._masks[index].release()
+
+    def look_after(self, index: int) -> None:
+        """It has stepped, with gradients that a closure made meanwhile: too late to mask."""
+        self._measured(index)
+
+    def close(self) -> None:
+        """Measure nothing any more, and leave the optimizers as they were."""
+        for mask in self._masks.values():
+            mask.release()
+        self._layered.clear()
+        self._masked.clear()
+        self._layers, self._masks = None, {}
+        self.forgo_norm()
+
+    def _measured(self, index: int) -> Value | None:
+        """Measure what is wanted of this step; return the norm if it was among that."""
+        import torch
+
+        due = self._layers is not None and self._layers.is_due(index)
+        if not (due or self._wants_norm or index in self._masks) or _is_recorded():
+            return None
+        with torch.no_grad():
+            norm = self._norm_by_layers(index) if due else self._passes[index].norm()
+            if self._wants_norm and self._in_shares:
+                self._put_share(index, norm)
+            elif self._wants_norm and norm is not None:
+                self._norms[index] = norm
+        return norm
+
+    def _norm_by_layers(self, index: int) -> Value | None:
+        square = self._layers.measure(index, self._passes[index]) if self._layers else None
+        if square is None:
+            return None
+        return math.sqrt(float(square)) if square.is_cpu else square.sqrt()
+
+    def _put_share(self, index: int, norm: Value | None) -> None:
+        """Send the square of what this rank holds; 0 where it holds nothing: the others wait for it."""
+        norm = joined(list(self._shared.gather(index, 0.0 if norm is None else norm).values()))
+        if norm is not None:
+            self._shared.put((GRAD_NORM_SQ_SHARD,), _as_tensor(norm * norm))
+
+    def _note_mask(self, index: int, masked: Value | None) -> None:
+        """Say that a step was masked, or not; of several optimizers, whether one was."""
+        import torch
+
+        if masked is None:
+            return
+        first, *others = map(_as_tensor, self._masked.gather(index, masked).values())
+        for other in others:
+            first = torch.maximum(first, other.to(first, non_blocking=True))
+        self._masked.put((STEP_MASKED,), first)
+
+
+def _masks(optimizers: Sequence[Any], in_shares: bool) -> dict[int, Mask]:
+    """Return what masks each optimizer's steps, as far as they can be; say once of which they cannot."""
+    masks: dict[int, Mask] = {}
+    for index, optimizer in enumerate(optimizers):
+        reason = SHARED if in_shares else why_not(optimizer)
+        if reason is None:
+            masks[index] = Mask(optimizer)
+        else:
+            name = type(optimizer).__name__
+            LOG.warning("trimtab: %s: gradients that are not finite are not masked: %s", name, reason)
+    return masks
+
+
+def _as_tensor(value: Value) -> Tensor:
+    """Return a value as a tensor of shape (1,)."""
+    import torch
+
+    return torch.tensor([value], dtype=torch.float64) if isinstance(value, float) else value.reshape(1)
+
+
+def _is_recorded() -> bool:
+    """Tell whether a compiler or a CUDA graph records what is done now, instead of doing it."""
+    import torch
+
+    if torch.compiler.is_compiling():
+        return True
+    begun: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return begun and torch.cuda.is_current_stream_capturing()
