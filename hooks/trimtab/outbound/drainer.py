@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -47,7 +48,7 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to drain, in seconds: in quiet, with rows under way from a device, after an alarm."""
+    """How often to drain, in seconds, in quiet and after an alarm, and to look after rows `under_way`."""
 
     quiet: float = 1.0
     under_way: float = 0.05
@@ -137,30 +138,33 @@ class Drainer:
     def _run(self) -> None:
         going = True
         while going:
-            under_way = False
-            with self._sources.guard.shield("drainer"):
-                under_way = self._sources.poll()
-            going = self._wait(under_way)
+            going = self._wait()
             with self._sources.guard.shield("drainer"):
                 self._drain(final=not going)
 
-    def _wait(self, rows_under_way: bool) -> bool:
-        """Sleep until the next drain is due; False: it is the last."""
-        going = True
-        try:
-            going = self._bell.get(timeout=self._interval(rows_under_way))
-        except Empty:
-            return True
+    def _wait(self) -> bool:
+        """Sleep until the next drain is due, and look after rows under way; False: it is the last."""
+        while True:
+            left = self._last_drain + self._interval() - time.monotonic()
+            if left <= 0.0:
+                return True
+            with suppress(Empty):
+                going = self._bell.get(timeout=min(left, self._pace.under_way) if self._polled() else left)
+                break
         self._rung = False
         too_soon = self._last_drain + self._pace.shortest - time.monotonic()
         if going and too_soon > 0:
             time.sleep(too_soon)
         return going
 
-    def _interval(self, rows_under_way: bool) -> float:
-        if time.monotonic() < self._close_watch_until:
-            return self._pace.alarmed
-        return self._pace.under_way if rows_under_way else self._pace.quiet
+    def _polled(self) -> bool:
+        """Move rows that have arrived into the ring; True: others are under way."""
+        with self._sources.guard.shield("drainer"):
+            return self._sources.poll()
+        return False
+
+    def _interval(self) -> float:
+        return self._pace.alarmed if time.monotonic() < self._close_watch_until else self._pace.quiet
 
     def _drain(self, final: bool) -> None:
         self._last_drain = time.monotonic()
