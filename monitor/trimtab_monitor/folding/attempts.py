@@ -23,6 +23,7 @@ def enter_attempt(
     state.last_step = min(state.last_step, to_step)
     state.liveness.rewind(to_step)
     state.shards.clear()
+    state.losses.clear()
     state.latest_steps.clear()
     state.timeline.resume(to_step, resumed_at)
     return True

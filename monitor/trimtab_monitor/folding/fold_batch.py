@@ -87,9 +87,12 @@ class BatchFold:
             if sample.step >= state.timeline.steps[-1]:
                 state.last_sample = sample.time
             remember(state, sample)
-        whole = state.shards.add(sample, state.registration.world_size)
         self._judge(sample)
-        if whole is not None:
+        ranks = state.registration.world_size
+        spread = state.losses.add(sample, ranks)
+        if spread is not None:
+            remember(state, spread)
+        for whole in state.shards.add(sample, ranks):
             remember(state, whole)
             self._judge(whole)
 

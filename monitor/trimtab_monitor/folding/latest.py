@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab import wire
+from trimtab_monitor.folding.rank_losses import HIGHEST, LOWEST, MEAN
 from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.folding.shards import MARK
 from trimtab_monitor.types import Sample
 
 MAX_METRICS: Final = 512
@@ -23,6 +25,10 @@ STANDARD: Final = frozenset(
         wire.PARAM_NORM,
         wire.LOSS_SCALE,
         wire.GRAD_NORM_SQ_SHARD,
+        wire.PARAM_NORM_SQ_SHARD,
+        wire.LOSS + MEAN,
+        wire.LOSS + LOWEST,
+        wire.LOSS + HIGHEST,
     }
 )
 
@@ -31,6 +37,8 @@ def remember(state: RunState, sample: Sample) -> None:
     """Take a sample of the present attempt; what is known of a later step stays, however late it came."""
     left_out = 0
     for name, value in sample.values.items():
+        if MARK + "/" in name:
+            continue  # one rank's share of a layer says nothing by itself
         if name not in state.latest and not _has_room(state, name):
             left_out += 1
         elif sample.step >= state.latest_steps.get(name, sample.step):

@@ -12,6 +12,7 @@ from trimtab_alerts.alert import AlertBook
 from trimtab_monitor.detectors import DetectorSet
 from trimtab_monitor.entries import Registration
 from trimtab_monitor.folding.power_now import PowerNow
+from trimtab_monitor.folding.rank_losses import RankLosses
 from trimtab_monitor.folding.shards import ShardSums
 from trimtab_monitor.folding.timeline import Timeline
 from trimtab_monitor.incidents import IncidentBook
@@ -56,6 +57,7 @@ class RunState:
     liveness: Liveness
     timeline: Timeline = field(default_factory=Timeline)
     shards: ShardSums = field(default_factory=ShardSums)
+    losses: RankLosses = field(default_factory=RankLosses)
     power: PowerNow = field(default_factory=PowerNow)
     tallies: Tallies = field(default_factory=Tallies)
     commands: dict[str, Command] = field(default_factory=dict)
