@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STEPS ?= 300
 
-.PHONY: help demo test check format benchmarks clean
+.PHONY: help demo test check format benchmarks peers clean
 
 help: ## Show the verbs
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -42,11 +42,21 @@ format: .venv/.developers ## Put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# They need other versions of much that the developers' environment has, and are compared with, never imported.
+.venv-peers/.peers: .venv/.python pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	@touch $@
+
+peers: .venv-peers/.peers ## Install the trackers that the hooks are compared with, in .venv-peers
+
 benchmarks: .venv/.developers ## Measure the hooks and the detectors beside their peers
+	-$(MAKE) peers
 	$(BIN)/python benchmarks/hooks.py
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/detection.py --cases --seeds 5
 	$(BIN)/python benchmarks/detection.py --speed
 
 clean: ## Remove what make made
-	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-peers out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import signal
 import sys
 import time
@@ -82,6 +83,7 @@ def cost(client: Client, task: Task) -> None:
             peak_mb=memory.peak_mb(),
             helpers_mb=memory.helpers_mb(),
             taken_ns=taken.tolist(),
+            version=version_of(client),
         )
 
 
@@ -106,6 +108,13 @@ def read(client: Client, task: Task) -> None:
     del task
     assert client.read is not None, f"{client.name} has no reader"
     answer(steps=client.read())
+
+
+def version_of(client: Client) -> str:
+    """The version of the client that is installed, or of Python where it is part of it."""
+    from importlib.metadata import version  # not before memory was looked at
+
+    return version(client.distribution) if client.distribution else platform.python_version()
 
 
 def answer(**fields: Any) -> None:

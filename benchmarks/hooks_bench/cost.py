@@ -80,4 +80,6 @@ def figures(done: Done, steps: int) -> dict[str, Any]:
         "exit_s": usage["gone"] - answer["last_call"],
         **{name: answer[name] for name in ("rss_mb", "added_mb", "peak_mb", "helpers_mb")},
     }
-    return {"steps": steps} | {name: round(value, 3) for name, value in found.items()}
+    return {"version": answer["version"], "steps": steps} | {
+        name: round(value, 3) for name, value in found.items()
+    }

@@ -10,7 +10,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PEERS: Final = ROOT / ".venv-peers" / "bin" / "python"
-_PROBE: Final = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+_PROBE: Final = "import sys; from importlib.metadata import version; version(sys.argv[1])"
 
 
 class AbsentError(Exception):
@@ -18,19 +18,19 @@ class AbsentError(Exception):
 
 
 @cache
-def interpreter_for(module: str) -> str:
-    """Find an interpreter that has a module.
+def interpreter_for(distribution: str) -> str:
+    """Find an interpreter that a distribution is installed for; an empty one is everywhere.
 
     Raises:
         AbsentError: there is none.
     """
     for python in (sys.executable, str(PEERS)):
-        if Path(python).exists() and _has(python, module):
+        if not distribution or (Path(python).exists() and _has(python, distribution)):
             return python
     where = "nor in .venv-peers" if PEERS.exists() else "and there is no .venv-peers; run `make peers`"
-    raise AbsentError(f"{module} is not installed here, {where}")
+    raise AbsentError(f"{distribution} is not installed here, {where}")
 
 
-def _has(python: str, module: str) -> bool:
-    found = subprocess.run([python, "-c", _PROBE, module], capture_output=True, check=False)
+def _has(python: str, distribution: str) -> bool:
+    found = subprocess.run([python, "-c", _PROBE, distribution], capture_output=True, check=False)
     return found.returncode == 0

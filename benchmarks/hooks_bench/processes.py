@@ -54,7 +54,7 @@ def run(task: Task, folder: Path) -> Done:
         AbsentError: no interpreter has the client.
         FailedError: the process failed, or took too long.
     """
-    python = interpreter_for(CLIENTS[task.client].module)
+    python = interpreter_for(CLIENTS[task.client].distribution)
     task_file, usage_file = folder / "task.json", folder / "usage.json"
     answer_file = folder / ANSWER
     answer_file.unlink(missing_ok=True)

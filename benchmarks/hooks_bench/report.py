@@ -89,7 +89,7 @@ def cell(line: Line, column: str) -> str:
     if f"{column}_95" in line:
         low, high = line[f"{column}_95"]
         return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
-    return f"{value:,.3g}" if isinstance(value, float) and value < 1000 else f"{value:,}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def print_tables(*made: Table) -> None:

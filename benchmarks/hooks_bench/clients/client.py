@@ -20,12 +20,12 @@ class Client:
 
     `opened` gives what logs a step, and closes the client at the end of the block; it is given the address
     of a collector, which only Trimtab needs. `read` counts the steps that can be read back in that folder
-    afterwards; None: nothing is kept. `module` has to be importable. A slow client is given a `share` of the
-    steps of the others, so that the figures arrive the same day.
+    afterwards; None: it is not read that way. `distribution` is what is installed, empty for what Python has.
+    A slow client is given a `share` of the steps of the others, so that the figures arrive the same day.
     """
 
     name: str
-    module: str
+    distribution: str
     opened: Callable[[str], AbstractContextManager[Log]]
     read: Callable[[], int] | None
     share: float = 1.0

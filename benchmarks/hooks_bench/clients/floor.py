@@ -25,4 +25,4 @@ def opened(url: str) -> Iterator[Log]:
     yield log
 
 
-FLOOR: Final = Client("floor", "collections", opened, read=None)
+FLOOR: Final = Client("floor", "", opened, read=None)
