@@ -149,7 +149,7 @@ class PretendedRuntime:
         """Return memory of the host."""
         assert not self.capturing, "memory is made during a capture"
         self.slabs += 1
-        return torch.empty((rows, columns), dtype=dtype)
+        return torch.empty((rows, columns), dtype=dtype, device="cpu")
 
     def copy(self, into: Tensor, source: Tensor, after: Mark) -> None:
         """Begin a copy."""
