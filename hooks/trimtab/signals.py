@@ -31,6 +31,23 @@ class Signals:
     layer_norms_every: int = _option(
         0, "steps of the optimizer between two gradient norms of each layer, `grad_norm/<layer>`; 0: never"
     )
+    param_norm_every: int = _option(
+        0, "steps between two norms of all trained parameters, `param_norm`; 0: never"
+    )
+    update_ratio_every: int = _option(
+        0,
+        "steps between two ratios of a step's change to the weights, `update_ratio`, whole and by layer; "
+        "0: never",
+    )
+    activations_every: int = _option(
+        0,
+        "steps between two looks at what blocks put out: `activation_absmax/<block>`, `activation_rms/...`, "
+        "`activation_kurtosis/...`, `max_attention_logit`; 0: never",
+    )
+    experts_every: int = _option(
+        0,
+        "steps between two counts of the routers' choices, `expert_share/<layer>.max` and `.min`; 0: never",
+    )
     layers: int = _option(100, "series that the layers of a model are grouped into, at most", least=1)
 
     def __post_init__(self) -> None:

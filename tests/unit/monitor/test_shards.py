@@ -36,8 +36,8 @@ def test_a_rank_that_sends_a_step_twice_does_not_count_for_another() -> None:
 def test_layers_are_added_up_where_they_are_and_whole_when_all_ranks_are_heard() -> None:
     """As of a pipeline: a layer is on some of the ranks only."""
     sums = ShardSums()
-    first = shard(0, **{WHOLE: 25.0, f"{WHOLE}/a": 9.0, f"{WHOLE}/b": 16.0})
-    second = shard(1, **{WHOLE: 144.0, f"{WHOLE}/b": 9.0, "loss": 2.0})
+    first = shard(0, values={WHOLE: 25.0, f"{WHOLE}/a": 9.0, f"{WHOLE}/b": 16.0})
+    second = shard(1, values={WHOLE: 144.0, f"{WHOLE}/b": 9.0, "loss": 2.0})
     assert told(sums, first) == []
     assert told(sums, second) == [{"grad_norm": 13.0, "grad_norm/a": 3.0, "grad_norm/b": 5.0}]
     assert sums.waiting == {}
@@ -123,7 +123,7 @@ def test_the_order_in_which_ranks_are_heard_changes_nothing(seed: int, ranks: in
         return rng.choice([1e-30, 1.0, 1e30]) * rng.random()
 
     rows = [
-        shard(rank, step, **{WHOLE: square(), f"{WHOLE}/a": square(), f"{WHOLE}/{rank % 2}": square()})
+        shard(rank, step, {WHOLE: square(), f"{WHOLE}/a": square(), f"{WHOLE}/{rank % 2}": square()})
         for rank in range(ranks)
         for step in range(steps)
     ]
