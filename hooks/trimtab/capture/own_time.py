@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from trimtab.capture.one_or_many import as_list
-from trimtab.capture.optimizer import OnError, is_sharded, unwrapped
+from trimtab.capture.optimizer import OnError, unwrapped
+from trimtab.capture.shards import is_sharded
 
 PERIOD_S: Final = 1.0
 """How often a value is handed out, in seconds; it is the median of the steps since the last."""
@@ -162,20 +163,27 @@ class HostTimer:
 class CudaTimer:
     """Times one step at a time on a CUDA device, whose work the host only queues.
 
-    Nothing is timed while a CUDA graph is captured: the events would become part of it.
+    Nothing is timed while a CUDA graph is captured: the events would become part of it. They are asked by
+    the thread that trains, and not by the one that reads: asked by another thread than captures, they spoil
+    the graph.
     """
 
     def __init__(self, began: Event, ended: Event, is_capturing: Callable[[], bool]) -> None:
         self._began, self._ended = began, ended
         self._is_capturing = is_capturing
         self._stage = 0
-        """0: wanted, 1: begun, 2: gradients came, 3: over and to be read."""
+        """0: wanted, 1: begun, 2: gradients came, 3: over, 4: timed and to be read."""
+        self._seconds = 0.0
 
     def exchanged(self) -> None:
         """The work queued so far ends with the exchange."""
         if self._stage == 2:
             self._stage = 3
-        elif self._stage < 2 and not self._is_capturing():
+        elif self._stage == 4 or self._is_capturing():
+            return
+        elif self._stage == 3:
+            self._time()
+        else:
             self._began.record()
             self._stage = 1
 
@@ -186,12 +194,18 @@ class CudaTimer:
             self._stage = 2
 
     def read(self) -> list[float]:
-        """Return the step that was timed, once the device has come so far; then the next may be."""
-        if self._stage != 3 or not self._ended.query():
+        """Return the step that was timed; then the next may be. On any thread."""
+        if self._stage != 4:
             return []
-        seconds = self._began.elapsed_time(self._ended) / 1000.0
+        seconds = self._seconds
         self._stage = 0
         return [seconds]
+
+    def _time(self) -> None:
+        """Time the step that is over, once the device has come so far."""
+        if self._ended.query():
+            self._seconds = self._began.elapsed_time(self._ended) / 1000.0
+            self._stage = 4
 
 
 def own_time(model: Any, optimizer: Any, world_size: int, on_error: OnError) -> OwnTime:

@@ -120,11 +120,32 @@ def test_one_step_of_a_device_is_timed_at_a_time() -> None:
             raise AssertionError("the step is not over")
         if len(ended.times) == 1:
             timer.ready()  # of the second micro-batch
+    timer.exchanged()
     assert timer.read() == [], "the device has not come so far"
     ended.reached = True
+    assert timer.read() == [], "whoever reads does not ask the device"
+    timer.exchanged()
+    timer.exchanged()
     assert timer.read() == [0.03]
+    assert began.at == 100.0
     timer.exchanged()
     assert began.at == 900.0
+
+
+def test_a_device_is_not_asked_while_a_graph_is_captured() -> None:
+    ended = ScriptedEvent(120.0)
+    capturing: list[bool] = []
+    timer = CudaTimer(ScriptedEvent(100.0), ended, lambda: bool(capturing))
+    timer.exchanged()
+    timer.ready()
+    timer.exchanged()
+    ended.reached = True
+    capturing.append(True)
+    timer.exchanged()
+    assert timer.read() == []
+    capturing.clear()
+    timer.exchanged()
+    assert timer.read() == [0.02]
 
 
 def test_a_graph_under_capture_holds_no_events() -> None:
