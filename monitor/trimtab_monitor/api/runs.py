@@ -105,7 +105,8 @@ def series(
     """One metric over steps, in at most `points` points, no spike and no NaN hidden.
 
     Where attempts overlap the newest counts; `attempt=all` gives every one, a number that one only.
-    Without `rank` it is that of the lowest rank that measured the metric.
+    Without `rank` it is that of the lowest rank that measured the metric; over all ranks it is told as
+    `loss/mean`, `loss/min` and `loss/max`, and so any other metric.
     """
     summary = parts.summary(run)
     told = parts.series.read(

@@ -75,6 +75,11 @@ class MetricColumns:
         if len(parts) > 1:
             self.rows = joined(parts)
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that they take."""
+        return self.rows.nbytes
+
 
 def _rows(packed: bytes, metric: str) -> Rows | None:
     body = _DECODER.decode(packed)

@@ -1,4 +1,4 @@
-"""The gradient norm of a sharded run as a series: the root of the sum of every rank's squared shard."""
+"""A norm of a sharded run as a series: the root of the sum of every rank's squared shard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trimtab_monitor.folding.shards import MARK, NORMS
 from trimtab_monitor.series.columns import Rows, joined, newest_attempts, no_rows
+
+
+def shard_of(metric: str) -> str | None:
+    """Return the name under which ranks send their share of a norm, or of a layer's; None: it is no norm."""
+    norm, slash, layer = metric.partition("/")
+    return f"{norm}{MARK}{slash}{layer}" if norm in NORMS else None
 
 
 def norms(shards: Sequence[Rows]) -> Rows:
