@@ -36,13 +36,14 @@ def number_of(text: str) -> float | None:
     try:
         return float(bare.replace(",", ""))
     except ValueError:
-        return _spelt_out(bare.casefold())
+        return non_finite(bare)
 
 
-def _spelt_out(text: str) -> float | None:
+def non_finite(text: str) -> float | None:
     """Return what is not finite, in the spellings that Python does not know."""
-    sign = -1.0 if text.startswith("-") else 1.0
-    bare = text.lstrip("+-")
+    bare = text.strip().casefold()
+    sign = -1.0 if bare.startswith("-") else 1.0
+    bare = bare.lstrip("+-")
     if re.fullmatch(r"nan\(\w*\)|\d\.#(?:[qs]?nan|ind)\w*", bare):
         return math.nan
     return sign * math.inf if re.fullmatch(r"∞|\d\.#inf\w*", bare) else None

@@ -12,6 +12,7 @@ from trimtab_monitor.cli.lazy import LazyCommands, LazyGroup
 COMMANDS: Final = {
     "demo": "trimtab_monitor.cli.demo",
     "serve": "trimtab_monitor.cli.serve",
+    "tail": "trimtab_monitor.cli.tail",
     "replay": "trimtab_monitor.cli.replay",
     "report": "trimtab_monitor.cli.report",
     "doctor": "trimtab_monitor.cli.doctor",

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from trimtab import wire
+from trimtab.log_numbers import non_finite
 from trimtab.usual_names import METRIC_NAMES, STEP_NAMES, named, spelt
 
 LAYER_PREFIX: Final = f"{wire.GRAD_NORM}/"
 """What begins with it is the gradient norm of a layer or group, and keeps its name."""
 
+TIME_NAMES: Final = ("timestamp", "wall_time", "unix_time", "time", "datetime", "created_at")
+NO_METRICS: Final = frozenset((*STEP_NAMES, *TIME_NAMES, ""))
+
+NAMES_READ: Final = 1000
 NAMES_TOLD: Final = 20
 LOSSES_TOLD: Final = 3
 COUNT_ROWS: Final = "none"
@@ -46,11 +52,13 @@ class DamagedRun(UnreadableRun):
 class Columns:
     """What the loss and the step are called; None: one of their usual names.
 
-    A step that is called `none`, where no column is, means that rows are counted.
+    A step that is called `none`, where no column is, means that rows are counted. `everything`: what stands
+    for no standard metric is read too, under its own name, and so is when a row was measured.
     """
 
     metric: str | None = None
     step: str | None = None
+    everything: bool = False
 
     @property
     def counted(self) -> bool:
@@ -80,7 +88,26 @@ class Columns:
                 found[standard] = name
         taken = found.values()
         layers = [name for name in names if name.startswith(LAYER_PREFIX) and name not in taken]
-        return found | {name: name for name in layers}
+        found |= {name: name for name in layers}
+        return found | self._others(names, found.values()) if self.everything else found
+
+    def _others(self, names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+        left = (name for name in names if name not in taken and spelt(name) not in NO_METRICS)
+        return {name: name for name in islice(left, NAMES_READ)}
+
+    def time_name(self, names: Collection[str]) -> str | None:
+        """Return which name stands for the time of a row, if any does and it is wanted."""
+        return named(names, TIME_NAMES) if self.everything else None
+
+    def value(self, path: Path, line: int, standard: str, name: str, raw: object) -> float | None:
+        """Return the value of a metric, None where nothing was measured.
+
+        Raises:
+            UnreadableRun: it is no number, though its name is that of a standard metric or a layer.
+        """
+        if standard in METRIC_NAMES or standard.startswith(LAYER_PREFIX):
+            return number(path, line, name, raw)
+        return _float(raw)
 
     def step_name(self, names: Collection[str]) -> str | None:
         """Return which name stands for the step, if any does."""
@@ -143,8 +170,10 @@ def _float(raw: object) -> float | None:
         return None
     try:
         return float(raw)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None
+    except ValueError:
+        return non_finite(raw) if isinstance(raw, str) else None
 
 
 def shown(raw: object) -> str:

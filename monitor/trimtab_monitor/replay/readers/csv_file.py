@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from trimtab import wire
+from trimtab_monitor.replay.clock import unix_seconds
 from trimtab_monitor.replay.columns import (
     Columns,
     NoRun,
@@ -16,7 +17,6 @@ from trimtab_monitor.replay.columns import (
     no_loss,
     no_step,
     no_such,
-    number,
     whole_step,
 )
 from trimtab_monitor.replay.readers.row import Note, Row, with_last
@@ -24,30 +24,32 @@ from trimtab_monitor.replay.readers.text_file import is_cut_off, open_text
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class Layout:
     """Which cell holds what: (index, name in the file, standard name) for each metric that is there."""
 
     width: int
     step: tuple[int, str] | None
     metrics: Sequence[tuple[int, str, str]]
+    columns: Columns
+    time: int | None = None
 
 
 def read_csv(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     """Read a CSV file row by row. Only the columns that are used need to hold numbers."""
     with open_text(path, newline="") as file:
-        reader = csv.reader(file, delimiter=_delimiter(file))
+        reader = csv.reader(file, delimiter=delimiter_of(_first_line(file)))
         try:
             header = next((cells for cells in reader if any(cells)), None)
             if header is None:
                 raise NoRun(path, None, "is empty", "give a CSV file with a header and rows")
-            layout = _layout(path, header, columns, note)
+            layout = layout_of(path, header, columns, note)
             numbered = ((reader.line_num, cells) for cells in reader)
             for (line, cells), is_last in with_last(numbered):
                 if not any(cells):
                     continue
                 _refuse_wider(path, line, cells, layout.width)
                 try:
-                    yield _row(path, line, cells, layout)
+                    yield row_of(path, line, cells, layout)
                 except UnreadableRun:
                     if not (is_last and is_cut_off(path)):
                         raise
@@ -56,13 +58,23 @@ def read_csv(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
             raise UnreadableRun(path, reader.line_num, f"is not CSV: {error}", "mend the line") from None
 
 
-def _delimiter(file: TextIO) -> str:
+def delimiter_of(header: str) -> str:
+    """Return what separates the cells, by the line of their names."""
+    return max(",\t;", key=header.count)
+
+
+def _first_line(file: TextIO) -> str:
     first = file.readline()
     file.seek(0)
-    return max(",\t;", key=first.count)
+    return first
 
 
-def _layout(path: Path, header: Sequence[str], columns: Columns, note: Note) -> _Layout:
+def layout_of(path: Path, header: Sequence[str], columns: Columns, note: Note) -> Layout:
+    """Say which cell holds what.
+
+    Raises:
+        UnreadableRun: there is no loss, or not the step that was asked for.
+    """
     found = columns.metrics(header)
     if wire.LOSS not in found:
         raise no_loss(path, columns, header)
@@ -76,7 +88,9 @@ def _layout(path: Path, header: Sequence[str], columns: Columns, note: Note) -> 
             note(no_step(path, header))
         elif not columns.counted:
             raise no_such(path, columns.step, header, "--step-column")
-    return _Layout(len(header), None if step is None else (header.index(step), step), metrics)
+    time = columns.time_name(header)
+    place = None if step is None else (header.index(step), step)
+    return Layout(len(header), place, metrics, columns, None if time is None else header.index(time))
 
 
 def _refuse_wider(path: Path, line: int, cells: Sequence[str], width: int) -> None:
@@ -86,7 +100,13 @@ def _refuse_wider(path: Path, line: int, cells: Sequence[str], width: int) -> No
         raise UnreadableRun(path, line, f"{len(cells)} cells where the header has {width}", remedy)
 
 
-def _row(path: Path, line: int, cells: Sequence[str], layout: _Layout) -> Row:
+def row_of(path: Path, line: int, cells: Sequence[str], layout: Layout) -> Row:
+    """Make a row of the cells of a line.
+
+    Raises:
+        UnreadableRun: there are too few or too many, or one that is used holds no number.
+    """
+    _refuse_wider(path, line, cells, layout.width)
     if len(cells) < layout.width:
         raise UnreadableRun(
             path, line, f"{len(cells)} cells where the header has {layout.width}", "mend or remove the line"
@@ -95,10 +115,11 @@ def _row(path: Path, line: int, cells: Sequence[str], layout: _Layout) -> Row:
     for index, name, standard in layout.metrics:
         cell = cells[index]
         if cell:
-            value = number(path, line, name, cell)
+            value = layout.columns.value(path, line, standard, name, cell)
             if value is not None:
                 values[standard] = value
+    time = None if layout.time is None else unix_seconds(cells[layout.time])
     if layout.step is None:
-        return Row(line, None, values)
+        return Row(line, None, values, time)
     index, name = layout.step
-    return Row(line, whole_step(path, line, name, cells[index]), values)
+    return Row(line, whole_step(path, line, name, cells[index]), values, time)

@@ -35,7 +35,7 @@ def read_event_files(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     if columns.step is not None:
         note(f"{path}: event files tell the step themselves: --step-column is for other files")
     scalars = Scalars(columns)
-    damage = [why for file in _by_start(path) if (why := _read(scalars, file, note)) is not None]
+    damage = [why for file in by_start(path) if (why := _read(scalars, file, note)) is not None]
     names = scalars.tags.keys() | scalars.others
     found = columns.metrics(list(scalars.tags))
     if wire.LOSS not in found:
@@ -50,12 +50,12 @@ def read_event_files(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     )
     if unstepped:
         note(f"{path}: {UNSTEPPED}")
-    yield from _rows(path, chosen, unstepped=unstepped)
+    yield from (row for _, row in rows_of(path, chosen, unstepped=unstepped))
     if damage:
         raise DamagedRun(path, "; ".join(damage))
 
 
-def _by_start(path: Path) -> list[Path]:
+def by_start(path: Path) -> list[Path]:
     """The files in the order in which they were begun: the first event of each has the time."""
     files = event_files_in(path) if path.is_dir() else [path]
     return files if len(files) == 1 else sorted(files, key=lambda file: (_begun(file), file))
@@ -79,20 +79,26 @@ def _read(scalars: Scalars, file: Path, note: Note) -> str | None:
     return None
 
 
-def _rows(path: Path, chosen: dict[str, Tag], *, unstepped: bool) -> Iterator[Row]:
-    """Merge the tags by attempt and step. A metric that comes twice for a step makes two rows."""
+def rows_of(path: Path, chosen: dict[str, Tag], *, unstepped: bool) -> Iterator[tuple[int, Row]]:
+    """Merge the tags by attempt and step; yield each row with its attempt.
+
+    A metric that comes twice for a step makes two rows.
+
+    Raises:
+        UnreadableRun: a step is none.
+    """
     streams = [_stream(path, name, tag, unstepped=unstepped) for name, tag in chosen.items()]
-    for (_, step), group in groupby(merge(*streams, key=_place), key=_place):
+    for (attempt, step), group in groupby(merge(*streams, key=_place), key=_place):
         values: dict[str, float] = {}
         time: float | None = None
         for _, name, value, when in group:
             if name in values:
-                yield Row(None, step, values, time)
+                yield attempt, Row(None, step, values, time)
                 values, time = {}, None
             values[name] = value
             if isfinite(when):
                 time = when if time is None else max(time, when)
-        yield Row(None, step, values, time)
+        yield attempt, Row(None, step, values, time)
 
 
 def _place(measured: Measured) -> Place:

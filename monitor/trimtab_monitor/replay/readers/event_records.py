@@ -44,14 +44,25 @@ def read_events(path: Path) -> Iterator[Any]:
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        offset = 0
-        while header := file.read(HEADER.size):
-            data = _data(file, offset, header)
-            try:
-                yield Event.FromString(data)
-            except DecodeError:
-                raise RecordError(offset, "holds no event") from None
-            offset += HEADER.size + len(data) + FOOTER.size
+        for event, _ in events_from(file, 0):
+            yield event
+
+
+def events_from(file: BinaryIO, offset: int) -> Iterator[tuple[Any, int]]:
+    """Yield the events from a place in a file on, each with the place where the next one begins.
+
+    Raises:
+        RecordError: what was yielded was whole, and the next is not.
+    """
+    file.seek(offset)
+    while header := file.read(HEADER.size):
+        data = _data(file, offset, header)
+        try:
+            event = Event.FromString(data)
+        except DecodeError:
+            raise RecordError(offset, "holds no event") from None
+        offset += HEADER.size + len(data) + FOOTER.size
+        yield event, offset
 
 
 def _data(file: BinaryIO, offset: int, header: bytes) -> bytes:

@@ -20,12 +20,16 @@ TAGS_KEPT = 1000
 
 @dataclass(slots=True)
 class Tag:
-    """One tag: step, value and time (Unix seconds) of each event, and the attempt that it belongs to."""
+    """One tag: step, value and time (Unix seconds) of each event, and the attempt that it belongs to.
+
+    `last` are the attempt and the step of the last event that was taken.
+    """
 
     steps: array[int] = field(default_factory=lambda: array("q"))
     values: array[float] = field(default_factory=lambda: array("d"))
     times: array[float] = field(default_factory=lambda: array("d"))
     attempts: array[int] = field(default_factory=lambda: array("q"))
+    last: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -49,11 +53,21 @@ class Scalars:
             OSError: the file cannot be read.
         """
         for event in read_events(path):
-            for value in event.summary.value:
-                name = value.tag
-                if name in self.tags or self._is_wanted(name):
-                    for number in _scalar(value):
-                        self._take(name, event.step, event.wall_time, number)
+            self.take(event)
+
+    def take(self, event: Any) -> None:
+        """Take what is wanted of an event."""
+        for value in event.summary.value:
+            name = value.tag
+            if name in self.tags or self._is_wanted(name):
+                for number in _scalar(value):
+                    self._take(name, event.step, event.wall_time, number)
+
+    def taken(self) -> dict[str, Tag]:
+        """Hand over what was taken since the last call; which attempt and step each tag is at stays known."""
+        taken = {name: tag for name, tag in self.tags.items() if tag.steps}
+        self.tags |= {name: Tag(last=tag.last) for name, tag in taken.items()}
+        return taken
 
     def _is_wanted(self, name: str) -> bool:
         if name in self.others:
@@ -67,14 +81,17 @@ class Scalars:
         metric = self.columns.metric
         key = spelt(name)
         usual = any(key in names for names in METRIC_NAMES.values())
+        if self.columns.everything:
+            return len(self.tags) < TAGS_KEPT
         return usual or name.startswith(LAYER_PREFIX) or (metric is not None and key == spelt(metric))
 
     def _take(self, name: str, step: int, time: float, value: float) -> None:
         tag = self.tags.get(name)
         if tag is None:
             tag = self.tags[name] = Tag()
-        if tag.steps and tag.attempts[-1] == self.attempt and step < tag.steps[-1]:
+        if tag.last is not None and tag.last[0] == self.attempt and step < tag.last[1]:
             self.attempt += 1
+        tag.last = self.attempt, step
         tag.steps.append(step)
         tag.values.append(value)
         tag.times.append(time)

@@ -20,7 +20,7 @@ def read_json_lines(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
             if not text.strip():
                 continue
             try:
-                yield rows.row(line, _object(path, line, text))
+                yield rows.row(line, object_of(path, line, text))
             except UnreadableRun:
                 if not (is_last and is_cut_off(path)):
                     raise
@@ -28,7 +28,12 @@ def read_json_lines(path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     rows.finish()
 
 
-def _object(path: Path, line: int, text: str) -> object:
+def object_of(path: Path, line: int, text: str) -> object:
+    """Return what a line holds.
+
+    Raises:
+        UnreadableRun: it is no JSON.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits

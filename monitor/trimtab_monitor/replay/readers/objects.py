@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab import wire
+from trimtab_monitor.replay.clock import unix_seconds
 from trimtab_monitor.replay.columns import (
     Columns,
     NoRun,
     UnreadableRun,
     no_loss,
     no_such,
-    number,
     shown,
     whole_step,
 )
@@ -35,6 +35,7 @@ class ObjectRows:
     found: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     step_name: str | None = None
+    time_name: str | None = None
     of_losses: str | None = None
     rows: int = 0
 
@@ -55,10 +56,11 @@ class ObjectRows:
         values = {}
         for standard, name in self.found.items():
             if name in raw:
-                value = number(self.path, line, name, raw[name])
+                value = self.columns.value(self.path, line, standard, name, raw[name])
                 if value is not None:
                     values[standard] = value
-        return Row(line, self._step(line, raw), values)
+        time = None if self.time_name is None else unix_seconds(raw.get(self.time_name))
+        return Row(line, self._step(line, raw), values, time)
 
     def _look_at(self, raw: Mapping[str, object]) -> None:
         self.seen |= set(raw)
@@ -73,6 +75,8 @@ class ObjectRows:
                 self.note(self.of_losses)
         if self.step_name is None:
             self.step_name = self.columns.step_name(raw.keys())
+        if self.time_name is None:
+            self.time_name = self.columns.time_name(raw.keys())
 
     def _step(self, line: int, raw: Mapping[str, object]) -> int | None:
         if self.step_name is None:
