@@ -37,11 +37,11 @@ class CountingText(Dataset[dict[str, Tensor]]):
 
 
 def main() -> None:
-    """Train for two hundred steps, with an evaluation every fifty."""
+    """Train for a hundred steps, with an evaluation every twenty-five."""
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=64,
-        intermediate_size=128,
+        hidden_size=32,
+        intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
         max_position_embeddings=LENGTH,
@@ -51,12 +51,12 @@ def main() -> None:
             model=LlamaForCausalLM(config),
             args=TrainingArguments(
                 output_dir=folder,
-                max_steps=200,
-                per_device_train_batch_size=16,
+                max_steps=100,
+                per_device_train_batch_size=8,
                 learning_rate=3e-3,
-                warmup_steps=20,
+                warmup_steps=10,
                 eval_strategy="steps",
-                eval_steps=50,
+                eval_steps=25,
                 save_strategy="no",
                 include_num_input_tokens_seen="all",
                 report_to="none",

@@ -70,6 +70,31 @@ def test_an_error_goes_on_its_way() -> None:
     assert ended == ["out", "out"]
 
 
+def test_an_error_is_seen_on_its_way() -> None:
+    seen: list[BaseException] = []
+    loop, taps = Loop(), Taps()
+    taps.errors(loop, "fail", seen.append)
+    taps.errors(loop, "step", seen.append)
+    with pytest.raises(RuntimeError, match="on purpose") as caught:
+        loop.fail()
+    assert loop.step(2, scale=3) == 6
+    assert seen == [caught.value]
+
+
+def test_what_surrounds_a_call_is_told_its_arguments() -> None:
+    told: list[tuple[int, int]] = []
+
+    @contextmanager
+    def around(value: int, scale: int = 1) -> Iterator[None]:
+        told.append((value, scale))
+        yield
+
+    loop, taps = Loop(), Taps()
+    taps.calls(loop, "step", around)
+    assert loop.step(2, scale=3) == 6
+    assert told == [(2, 3)]
+
+
 def test_afterwards_the_object_is_as_it_was() -> None:
     seen: list[int] = []
     loop, taps = Loop(), Taps()
