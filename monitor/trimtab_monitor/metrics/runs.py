@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from trimtab import wire
 from trimtab_monitor import metric_names as names
+from trimtab_monitor.folding.rank_losses import HIGHEST, LOWEST, MEAN
 from trimtab_monitor.liveness import STATUSES
 from trimtab_monitor.summary import RunSummary
 from trimtab_monitor.types import SEVERITY_RANK
@@ -25,6 +26,12 @@ Family = Callable[[str, str, Sequence[str], Rows], Metric]
 
 _LATEST: Mapping[str, tuple[str, str]] = {
     wire.LOSS: (names.RUN_LOSS, "The last loss."),
+    wire.LOSS + MEAN: (
+        names.RUN_LOSS_MEAN,
+        "The mean of the losses of all ranks at the newest step that all have sent.",
+    ),
+    wire.LOSS + LOWEST: (names.RUN_LOSS_MIN, "The lowest of the losses of all ranks at that step."),
+    wire.LOSS + HIGHEST: (names.RUN_LOSS_MAX, "The highest of the losses of all ranks at that step."),
     wire.EVAL_LOSS: (names.RUN_EVAL_LOSS, "The last loss of an evaluation."),
     wire.GRAD_NORM: (names.RUN_GRAD_NORM, "The last gradient norm."),
     wire.LR: (names.RUN_LEARNING_RATE, "The last learning rate."),
