@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import return_and_correct_aliasing
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_map
 
 from trimtab.capture import copies
@@ -90,6 +90,22 @@ class Pretended(torch.Tensor):
             return done
         wrapped = tree_map(_pretend, done)
         return return_and_correct_aliasing(func, args, kwargs, wrapped)  # type: ignore[no-untyped-call]
+
+
+class _Arrivals(TorchDispatchMode):
+    """Makes pretended tensors of what is made on the device, or moved there from the host."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        target = kwargs.get("device")
+        if target is None or torch.device(target) != DEVICE or any(kind is Pretended for kind in types):
+            return func(*args, **kwargs)
+        LOG.ops.append(func._schema.name)
+        if func._schema.name == "aten::_to_copy" and not kwargs.get("non_blocking"):
+            LOG.waits.append(_named(func._schema.name))
+        return Pretended(func(*args, **(kwargs | {"device": torch.device("cpu")})))
 
 
 def pretended(tensor: Tensor) -> Tensor:
@@ -171,11 +187,15 @@ class PretendedRuntime:
 
 @contextmanager
 def pretending(runtime: PretendedRuntime) -> Iterator[Log]:
-    """Let values of the pretended device be copied as those of CUDA are, for the length of a block."""
+    """Copy values of the pretended device as those of CUDA are, for the length of a block.
+
+    What this thread makes on the device meanwhile is pretended too.
+    """
     LOG.clear()
     copies.register(DEVICE.type, lambda _: CudaCopier(runtime))
     try:
-        yield LOG
+        with _Arrivals():
+            yield LOG
     finally:
         copies.register(DEVICE.type, None)
 
@@ -187,8 +207,12 @@ def _note(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     to_host = _goes_to_host(name, args, kwargs)
     blocking = not kwargs.get("non_blocking", args[2] if name == "aten::copy_" and len(args) > 2 else False)
     if name in _WAITING or (to_host and blocking):
-        LOG.waits.append(f"{name} in {threading.current_thread().name}")
+        LOG.waits.append(_named(name))
     return to_host
+
+
+def _named(operation: str) -> str:
+    return f"{operation} in {threading.current_thread().name}"
 
 
 def _goes_to_host(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
