@@ -15,6 +15,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +33,12 @@ SETTLED_STEPS: Final = 8
 
 REMEMBERED_STEPS: Final = 64
 """Of how many steps the median duration is taken."""
+
+ASKED_TO_END: Final = "SIGTERM"
+"""The reason of a process that was asked to end: by a launcher, when another one fails."""
+
+LATE_ROWS_S: Final = 5.0
+"""Steps done up to so long after a failure are what was under way then."""
 
 
 class LivenessSettings(BaseModel):
@@ -75,14 +82,39 @@ class LivenessSettings(BaseModel):
         gt=0,
         description="How long an evaluation or a checkpoint may go without a step, in seconds.",
     )
+    cause_wait_s: float = Field(
+        default=3.0,
+        ge=0,
+        description="A rank that failed may have been the second: how long others are waited for, in seconds.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A rank that failed: `time` by its own clock, `received` by ours; `died`: it could not say so itself.
+
+    One rank's end is often the cause of all others': they lose their connection to it, and the launcher asks
+    them to end. The first counts, and being asked counts least.
+    """
+
+    reason: str
+    time: float
+    received: float
+    died: bool = False
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """The cause of several failures has the least."""
+        return self.reason.endswith(ASKED_TO_END), self.time
 
 
 @dataclass(slots=True)
 class Liveness:
     """What is known of a run's life. Its attributes are its state, and serialise.
 
-    `began`: more was received of it than that it exists. `announced` are the kinds of pause that it told of
-    beforehand, `longest_pause` is the longest time between two steps that it did not, in seconds.
+    `failure` is the one to blame, None unless it failed. `began`: more was received of it than that it
+    exists. `announced` are the kinds of pause that it told of beforehand, `longest_pause` is the longest time
+    between two steps that it did not, in seconds.
     """
 
     heard: float
@@ -91,6 +123,7 @@ class Liveness:
     phase: str = TRAIN
     end: Literal["", "finished", "failed"] = ""
     reason: str = ""
+    failure: Failure | None = None
     ended_ranks: list[int] = field(default_factory=list)
     last_steps: dict[int, int] = field(default_factory=dict)
     last_time: float | None = None
@@ -110,7 +143,7 @@ class Liveness:
 
     def start(self, received: float) -> None:
         """A process of the run began, or began again: whatever ended before is past."""
-        self.end, self.reason = "", ""
+        self.end, self.reason, self.failure = "", "", None
         self.ended_ranks.clear()
         self.phase = TRAIN
         self.progressed = max(self.progressed, received)
@@ -133,7 +166,8 @@ class Liveness:
             return
         self._time_step(time, 1 if newest is None else step - newest, received - self.progressed)
         self.progressed = max(self.progressed, received)
-        if self.end and rank not in self.ended_ranks:
+        late = self.failure is not None and time <= self.failure.time + LATE_ROWS_S
+        if self.end and rank not in self.ended_ranks and not late:
             self.start(received)
 
     def _time_step(self, time: float, steps: int, waited: float) -> None:
@@ -154,20 +188,36 @@ class Liveness:
         self.progressed = max(self.progressed, received)
         self.last_time = None
 
-    def ended(self, rank: int, status: str, reason: str) -> None:
+    def ended(self, rank: int, status: str, reason: str, time: float = -inf, received: float = -inf) -> None:
         """A rank said that it ended. The run finishes with the lowest rank, and fails with any."""
         if rank in self.ended_ranks:
             return
         self.ended_ranks.append(rank)
         if status != "finished":
-            self.end, self.reason = "failed", reason or f"rank {rank} said that it failed"
+            whose = f"rank {rank}: " if len({*self.last_steps, rank}) > 1 and reason else ""
+            self._fail(Failure(whose + reason or f"rank {rank} said that it failed", time, received))
         elif not self.end and rank <= min(self.last_steps, default=rank):
             self.end, self.reason = "finished", reason
 
-    def died(self, rank: int, pid: object) -> None:
+    def died(
+        self, rank: int, pid: object, host: str | None = None, time: float = -inf, received: float = -inf
+    ) -> None:
         """The process of a rank is gone, and never said that it ended."""
         if rank not in self.ended_ranks:
-            self.ended(rank, "failed", f"process {pid} of rank {rank} died")
+            self.ended_ranks.append(rank)
+            where = f" on {host}" if host else ""
+            self._fail(Failure(f"process {pid} of rank {rank}{where} died", time, received, died=True))
+
+    def _fail(self, failure: Failure) -> None:
+        if self.failure is None or failure.order < self.failure.order:
+            self.failure = failure
+            self.end, self.reason = "failed", failure.reason
+
+    def waits_for_the_cause(self, now: float, wait_s: float) -> bool:
+        """Whether it may soon be told that another rank failed before the one that said so."""
+        if self.failure is None or self.failure.died or self.last_steps.keys() <= set(self.ended_ranks):
+            return False
+        return now < self.failure.received + wait_s
 
     def is_stepping(self, now: float, within_s: float) -> bool:
         """Whether the run trains, and made a step within so long, or within three usual ones."""
@@ -192,7 +242,7 @@ class Verdict:
 
 def judge(liveness: Liveness, settings: LivenessSettings, now: float) -> Verdict:
     """The run's status at `now`, Unix seconds of the collector's clock."""
-    if liveness.end:
+    if liveness.end and not liveness.waits_for_the_cause(now, settings.cause_wait_s):
         return Verdict(liveness.end, liveness.reason)
     silent = now - max(liveness.heard, liveness.awake_since)
     if silent > (settings.heartbeat_timeout_s if liveness.began else settings.startup_timeout_s):

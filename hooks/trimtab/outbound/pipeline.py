@@ -109,6 +109,7 @@ class Pipeline:
             set_aside=lambda record, reason: rejected.add(self._identity, record, reason),
             before_first=lambda: leftovers.sweep(self._identity.run),
             after_first=threading.Thread(target=sweep_rest, name="trimtab-recovery", daemon=True).start,
+            at_rest=lambda: leftovers.sweep(self._identity.run),
         )
         return Sender(client, self._identity, self._spool, outlets, guard)
 

@@ -25,6 +25,9 @@ from trimtab.vocabulary import Command
 
 LOG = logging.getLogger("trimtab")
 
+_REST_SECONDS: Final = 5.0
+"""How often it is looked for what other ranks left that have died, where there is nothing to send."""
+
 _LAST_TRIES: Final = 3
 """Failures in a row after which a job that ends leaves the rest to whoever finds its spool."""
 
@@ -34,7 +37,8 @@ class Outlets:
     """Whom the sender tells: of commands, of the run's page, and of a batch that is refused for good.
 
     `before_first` runs once the run is registered and before its first batch is sent, `after_first` when that
-    is accepted: what dead processes left behind is delivered there.
+    is accepted: what dead processes left behind is delivered there. `at_rest` runs every few seconds and
+    once at the end, when all is sent.
     """
 
     on_commands: Callable[[tuple[Command, ...]], None]
@@ -42,6 +46,7 @@ class Outlets:
     set_aside: Callable[[SpoolRecord, str], None]
     before_first: Callable[[], object] = lambda: None
     after_first: Callable[[], object] = lambda: None
+    at_rest: Callable[[], object] = lambda: None
 
 
 class Sender:
@@ -59,6 +64,7 @@ class Sender:
         self._deadline: float | None = None
         self._registered = self._started = self._proven = self._left = False
         self._failures = 0
+        self._rested = time.monotonic()
         self._told: set[str] = set()
         self._away_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="trimtab-sender", daemon=True)
@@ -89,6 +95,9 @@ class Sender:
                 failed = False
             if failed:
                 self._back_off(Later("an error of its own"))
+        with self._guard.shield("sender"):
+            if self._proven and not self._left and self._spool.first() is None:
+                self._outlets.at_rest()
 
     def _turn(self) -> None:
         """Do the next thing there is to do, or wait for one."""
@@ -100,6 +109,7 @@ class Sender:
         elif (record := self._spool.first()) is not None:
             self._send(record)
         else:
+            self._rest_now_and_then()
             self._sleep()
 
     def _register(self) -> None:
@@ -166,9 +176,15 @@ class Sender:
         if self._deadline is not None:
             time.sleep(max(0.0, min(until, self._deadline, time.monotonic() + 0.2) - time.monotonic()))
 
+    def _rest_now_and_then(self) -> None:
+        now = time.monotonic()
+        if self._proven and now >= self._rested + _REST_SECONDS:
+            self._rested = now
+            self._outlets.at_rest()
+
     def _sleep(self) -> None:
         if self._deadline is None:
-            self._ring(None)
+            self._ring(_REST_SECONDS)
 
     def _ring(self, timeout: float | None) -> None:
         try:

@@ -94,9 +94,10 @@ class HookError(_Event, frozen=True, kw_only=True):
 
 
 class ProcessDied(_Event, frozen=True, kw_only=True):
-    """A process of the run is gone and never said that it ended."""
+    """A process of the run is gone and never said that it ended; `time` is its last sign of life."""
 
     pid: int | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

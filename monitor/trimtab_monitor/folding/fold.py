@@ -71,6 +71,7 @@ def _settle(state: RunState, settings: Settings, effects: Effects, telling: Tell
     """Judge whether the run is alive, and tell of a change."""
     verdict = judge(state.liveness, settings.liveness, now)
     if verdict.status == state.status:
+        _name_the_cause(state, effects, telling, verdict, now)
         return
     state.status, state.reason = verdict.status, verdict.reason
     effects.told = True
@@ -85,6 +86,16 @@ def _settle(state: RunState, settings: Settings, effects: Effects, telling: Tell
             telling.incident(state.incidents.resolve(incident.id, state.last_step, now))
     if verdict.status not in LIVE:
         _end(state, effects)
+
+
+def _name_the_cause(
+    state: RunState, effects: Effects, telling: Telling, verdict: Verdict, now: float
+) -> None:
+    """Tell of a failure anew where another rank turns out to have failed first."""
+    if state.liveness.failure is not None and state.marked is not None and verdict.reason != state.reason:
+        state.reason = verdict.reason
+        effects.told = True
+        _mark(state, telling, verdict, now)
 
 
 def _mark(state: RunState, telling: Telling, verdict: Verdict, now: float) -> None:

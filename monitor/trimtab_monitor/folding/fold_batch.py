@@ -149,10 +149,10 @@ class BatchFold:
                     may_serve = event.finite is not False
                     state.rollback.on_checkpoint(event.step, event.id, may_serve, event.time, event.where)
             case RunEnd(status=status, reason=reason):
-                state.liveness.ended(batch.rank, status, reason or "")
+                state.liveness.ended(batch.rank, status, reason or "", event.time, self._now)
                 state.ledger.close(event.time)
-            case ProcessDied(pid=pid):
-                state.liveness.died(batch.rank, pid)
+            case ProcessDied(pid=pid, host=host):
+                state.liveness.died(batch.rank, pid, host, event.time, self._now)
 
     def _start(self, event: RunStart, batch: wire.Batch) -> None:
         state = self._state

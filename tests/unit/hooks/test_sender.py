@@ -76,6 +76,7 @@ def sending(*replies: Reply) -> Iterator[Setup]:
         set_aside=lambda refused, reason: told.set_aside.append((refused.seq, reason)),
         before_first=lambda: told.order.append("before"),
         after_first=lambda: told.order.append("after"),
+        at_rest=lambda: told.order.append("rest"),
     )
     sender = Sender(Client(transport), IDENTITY, spool, outlets, guard)
     sender.start()
@@ -92,7 +93,7 @@ def test_the_run_is_registered_then_batches_go_in_order() -> None:
     assert setup.collector.registrations == {"run": {"project": "p", "run": "run"}}
     assert setup.told.pages == ["http://collector.invalid/?run=run"]
     assert setup.seqs() == [0, 1, 2]
-    assert setup.told.order == ["before", "after"]
+    assert setup.told.order == ["before", "after", "rest"], "what other ranks left is looked for at the end"
 
 
 def test_after_an_outage_all_is_sent_in_order() -> None:

@@ -76,6 +76,17 @@ def test_its_shape_is_the_contract() -> None:
     assert msgspec.json.decode(msgspec.json.encode(told)) == told
 
 
+def test_it_says_where_the_run_comes_from() -> None:
+    slurm = {"job_id": "4711", "job_name": "gpt", "nodes": "node[1-2]"}
+    git = {"commit": "0123456789abcdef", "branch": "fix|nan"}
+    told = report(origin={"launcher": "slurm", "slurm": slurm, "git": git, "versions": {"torch": "2.13.0"}})
+    assert told["origin"]["slurm"] == slurm
+    line = "Slurm job 4711 (gpt) on node[1-2]; commit 0123456789 (fix|nan); torch 2.13.0"
+    assert line in printed(told)
+    assert f"From: {line}".replace("|", "\\|") in as_markdown(told)
+    assert report()["origin"] == {}
+
+
 def test_a_run_without_samples_or_energy_has_nulls() -> None:
     told = report(EnergySettings(), EnergyLedger(), last_sample=None, last_step=0)
     assert told["duration_s"] is told["energy"]["joules"] is told["cost"] is None
