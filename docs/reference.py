@@ -38,8 +38,9 @@ Arguments of `trimtab.watch()` come first, then the environment.
 | `TRIMTAB_PROJECT` | the folder's name | groups runs |
 | `TRIMTAB_NAME` | none | the run's name, for people |
 | `TRIMTAB_AUTO` | no | `1`: every Lightning `Trainer` is watched, with no line of code |
-| `TRIMTAB_RING_BYTES` | 4194304 | size of the memory-mapped ring, in bytes |
-| `TRIMTAB_SPOOL_BYTES` | 268435456 | what may wait on disk for a collector that is away, in bytes |
+| `TRIMTAB_RING_BYTES` | 4194304 | size of the memory-mapped ring at first, in bytes; it grows to 64 MiB where it runs short |
+| `TRIMTAB_SPOOL_BYTES` | 268435456 | what may wait on disk for a collector that is away, in bytes; dead processes may leave 8 times as much in all |
+| `TRIMTAB_SPOOL_DAYS` | 30 | how long it may wait there |
 | `TRIMTAB_SNAPSHOT_EVERY` | 25 | steps between two snapshots in host memory, with `rollback="auto"` |
 | `TRIMTAB_SNAPSHOT_KEEP` | 4 | how many snapshots are kept |
 | `TRIMTAB_DISABLED` | no | `1`: `watch()` does nothing |

@@ -24,9 +24,10 @@ class JobSettings:
 
     `url`: the collector, None to start an embedded one. `folder`: where the spool (and the embedded
     collector's database) lives, None for the default. `run` and `attempt`: given by whatever restarts the
-    job. `project` and `name`: the run's, where the call gives none. `ring_bytes` and `spool_bytes` bound what
-    waits for the collector. `snapshot_every` (steps) and `snapshot_keep` bound what a rollback can go back
-    to. `close_seconds` bounds what is waited for at the end.
+    job. `project` and `name`: the run's, where the call gives none. `ring_bytes` is what the ring begins
+    with; `spool_bytes` and `spool_days` bound what waits for the collector. `snapshot_every` (steps) and
+    `snapshot_keep` bound what a rollback can go back to. `close_seconds` bounds what is waited for at the
+    end.
 
     Raises:
         ValueError: a value is out of its range.
@@ -40,6 +41,7 @@ class JobSettings:
     name: str | None = None
     ring_bytes: int = 4 * MIB
     spool_bytes: int = 256 * MIB
+    spool_days: int = 30
     snapshot_every: int = 25
     snapshot_keep: int = 4
     close_seconds: float = 5.0
@@ -52,6 +54,7 @@ class JobSettings:
             check_run_id(self.run)
         _at_least("TRIMTAB_RING_BYTES", self.ring_bytes, _SMALLEST_RING)
         _at_least("TRIMTAB_SPOOL_BYTES", self.spool_bytes, MIB)
+        _at_least("TRIMTAB_SPOOL_DAYS", self.spool_days, 1)
         _at_least("TRIMTAB_SNAPSHOT_EVERY", self.snapshot_every, 1)
         _at_least("TRIMTAB_SNAPSHOT_KEEP", self.snapshot_keep, 1)
         _at_least("TRIMTAB_ATTEMPT", self.attempt or 0, 0)
@@ -71,6 +74,7 @@ class JobSettings:
             name=environ.get("TRIMTAB_NAME") or None,
             ring_bytes=_int(environ, "TRIMTAB_RING_BYTES", cls.ring_bytes),
             spool_bytes=_int(environ, "TRIMTAB_SPOOL_BYTES", cls.spool_bytes),
+            spool_days=_int(environ, "TRIMTAB_SPOOL_DAYS", cls.spool_days),
             snapshot_every=_int(environ, "TRIMTAB_SNAPSHOT_EVERY", cls.snapshot_every),
             snapshot_keep=_int(environ, "TRIMTAB_SNAPSHOT_KEEP", cls.snapshot_keep),
             disabled=flag(environ, "TRIMTAB_DISABLED"),

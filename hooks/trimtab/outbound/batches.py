@@ -7,6 +7,7 @@ from typing import Final
 
 from trimtab import wire
 from trimtab.guard import Tally
+from trimtab.outbound.giving_way import GiveWay, never
 from trimtab.outbound.packer import Event, Part, parts
 from trimtab.outbound.ring import Slot
 from trimtab.outbound.rings import Rings
@@ -24,11 +25,20 @@ class Batches:
     events are kept: what is on disk stays a history without holes, and its end says what is missing.
     """
 
-    def __init__(self, rings: Rings, spool: Spool, rank: int, attempt: int, drops: Tally) -> None:
+    def __init__(
+        self,
+        rings: Rings,
+        spool: Spool,
+        rank: int,
+        attempt: int,
+        drops: Tally,
+        give_way: GiveWay = never,
+    ) -> None:
         self._rings = rings
         self._spool = spool
         self._rank = rank
         self._drops = drops
+        self._give_way = give_way
         self._base_attempt = attempt
         self._attempt = attempt
         self._seq = 0
@@ -40,7 +50,7 @@ class Batches:
 
     def parts(self, names: Mapping[int, tuple[str, ...]]) -> Iterator[Part]:
         """Read what the ring holds; `names` are the metrics of each kind of row."""
-        return parts(self._rings.stretches(), names, self._base_attempt)
+        return parts(self._rings.stretches(), names, self._base_attempt, self._give_way)
 
     def extra(self) -> Part:
         """Return a part with nothing in it, for what does not come from the ring."""
@@ -56,8 +66,9 @@ class Batches:
             if part.step:
                 self._drops.count(SPOOL_FULL, by=len(part.step))
             part, devices = Part(part.attempt, part.end, events=part.events), ()
-        batch = part.batch(self._rank, self._seq, devices, events)
-        self._spool.append(SpoolRecord(self._attempt, self._seq, batch.rows, part.end, wire.encode(batch)))
+        batch = part.batch(self._rank, self._seq, devices, events, self._give_way)
+        body = wire.encode(batch, between=self._give_way)
+        self._spool.append(SpoolRecord(self._attempt, self._seq, batch.rows, part.end, body))
         self._seq += 1
         self._leave_count()
         if any(event.get("kind") == wire.RUN_END for event in batch.events):

@@ -58,8 +58,6 @@ class FoundRings:
 
     def note(self, attempt: int, seq: int, ring_end: int) -> None:
         """Note a batch of the spool, in the rings too: the process may have had no time to."""
-        if not self._rings and not self.problems and not unfinished:
-            self._lost(path, FileNotFoundError("it is not there: the machine was started anew, perhaps"))
         self.attempt, self.seq = max((self.attempt, self.seq), (attempt, seq + 1))
         self.tail = max(self.tail, ring_end)
         for ring in self._rings:

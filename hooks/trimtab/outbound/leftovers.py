@@ -8,6 +8,7 @@ from pathlib import Path
 from trimtab.identity import RunIdentity
 from trimtab.outbound.client import Client
 from trimtab.outbound.delivery import Accepted, Later, Never, UnknownRun
+from trimtab.outbound.giving_way import GivingWay
 from trimtab.outbound.recovery import NotDeliveredError, Recovered, sweep
 from trimtab.outbound.rejected import Rejected
 from trimtab.outbound.spool import SpoolRecord
@@ -37,7 +38,7 @@ class Leftovers:
     def sweep(self, only_run: str | None = None) -> Recovered:
         """Deliver what can be delivered now; one failure speaks for all folders of that collector."""
         self._away.clear()
-        return sweep(self._root, self._deliver, only_run)
+        return sweep(self._root, self._deliver, only_run, GivingWay())
 
     def _deliver(self, identity: RunIdentity, record: SpoolRecord) -> None:
         if identity.url in self._away:

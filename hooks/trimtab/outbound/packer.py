@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from trimtab.outbound.giving_way import GiveWay, never
 from trimtab.outbound.records import EVENT_KIND, events_in, row_width, rows_in
 from trimtab.outbound.ring import Stretch, attempt_of, kind_of
 from trimtab.vocabulary import NOT_MEASURED, Batch, Device
@@ -47,35 +48,59 @@ class Part:
         rows = len(self.step) + (stretch.count if kind_of(stretch.word) != EVENT_KIND else 0)
         return len(self.step) < MAX_ROWS and (not self.step or rows * row_bytes <= MAX_BYTES)
 
-    def add_rows(self, stretch: Stretch, names: tuple[str, ...]) -> None:
+    def add_rows(self, stretch: Stretch, names: tuple[str, ...], give_way: GiveWay = never) -> None:
         """Append rows; a column that one side lacks is filled with "not measured"."""
         before = len(self.step)
         steps, times, columns = rows_in(stretch, names)
         self.step += steps
         self.time += times
         for name, column in zip(names, columns, strict=True):
-            self.metrics.setdefault(name, _not_measured(before)).extend(column)
-        for column in self.metrics.values():
-            column.extend(_not_measured(len(self.step) - len(column)))
+            give_way()
+            if name in self.metrics:
+                self.metrics[name].extend(column)
+            else:
+                self.metrics[name] = _not_measured(before) + column if before else column
+        if len(self.metrics) > len(names):
+            self._fill(give_way)
 
     def batch(
-        self, rank: int, seq: int, devices: Sequence[Device] = (), events: Iterable[Event] = ()
+        self,
+        rank: int,
+        seq: int,
+        devices: Sequence[Device] = (),
+        events: Iterable[Event] = (),
+        give_way: GiveWay = never,
     ) -> Batch:
         """Build the batch; a metric that no row measured is left out."""
         blank = _not_measured(len(self.step)).tobytes()
-        measured = {name: column for name, column in self.metrics.items() if column.tobytes() != blank}
+        measured: dict[str, array[float]] = {}
+        for name, column in self.metrics.items():
+            give_way()
+            if column.tobytes() != blank:
+                measured[name] = column
         everything = [*self.events, *events]
         return Batch(rank, seq, self.attempt, self.step, self.time, measured, devices, everything)
 
+    def _fill(self, give_way: GiveWay) -> None:
+        rows = len(self.step)
+        for column in self.metrics.values():
+            give_way()
+            if len(column) < rows:
+                column.extend(_not_measured(rows - len(column)))
+
 
 def parts(
-    stretches: Iterable[Stretch], names: Mapping[int, tuple[str, ...]], base_attempt: int
+    stretches: Iterable[Stretch],
+    names: Mapping[int, tuple[str, ...]],
+    base_attempt: int,
+    give_way: GiveWay = never,
 ) -> Iterator[Part]:
     """Cut what the ring holds into parts of one attempt and of bounded size.
 
     One has `MAX_ROWS` rows and a stretch at most, and `MAX_BYTES` of columns, or a single row of more.
 
-    The ring counts attempts from 0 in each process; `base_attempt` is the process's first.
+    The ring counts attempts from 0 in each process; `base_attempt` is the process's first. `give_way` is
+    called at each turn of the work.
     """
     part: Part | None = None
     for stretch in (piece for whole in stretches for piece in whole.pieces(MAX_BYTES)):
@@ -85,13 +110,14 @@ def parts(
             part = None
         if part is None:
             part = Part(attempt, stretch.end)
-        _add(part, stretch, names)
+        give_way()
+        _add(part, stretch, names, give_way)
         part.end = stretch.end
     if part is not None:
         yield part
 
 
-def _add(part: Part, stretch: Stretch, names: Mapping[int, tuple[str, ...]]) -> None:
+def _add(part: Part, stretch: Stretch, names: Mapping[int, tuple[str, ...]], give_way: GiveWay) -> None:
     kind = kind_of(stretch.word)
     if kind == EVENT_KIND:
         try:
@@ -103,7 +129,7 @@ def _add(part: Part, stretch: Stretch, names: Mapping[int, tuple[str, ...]]) -> 
     if known is None or len(known) != row_width(stretch):
         part.unnamed += stretch.count
     else:
-        part.add_rows(stretch, known)
+        part.add_rows(stretch, known, give_way)
 
 
 def _not_measured(rows: int) -> array[float]:

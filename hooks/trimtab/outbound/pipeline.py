@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,9 +13,11 @@ from typing import Final
 
 from trimtab.guard import Guard, Tally
 from trimtab.identity import RunIdentity
+from trimtab.outbound.aging import EXPIRED, Keep, forget_old
 from trimtab.outbound.batches import Batches
 from trimtab.outbound.client import Client
 from trimtab.outbound.drainer import Drainer, Sampler, Sources
+from trimtab.outbound.giving_way import GivingWay
 from trimtab.outbound.leftovers import Leftovers
 from trimtab.outbound.mirror_targets import Target
 from trimtab.outbound.mirrors import Mirrors
@@ -36,16 +39,19 @@ LOG = logging.getLogger("trimtab")
 _MEMORY_BYTES: Final = 16 * 2**20
 _MIRROR_SECONDS: Final = 0.2
 """How long mirrors are waited for where the collector has taken all the time for closing."""
+_LEFTOVERS: Final = 8
+"""How many times a process's bound dead ones may leave behind in all: the ranks of a host share a folder."""
 _DRAIN_SHARE: Final = 0.4
 """The part of the time for closing that the last drain may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What may wait for the collector, in bytes."""
+    """What may wait for the collector, in bytes, and for how long."""
 
     ring_bytes: int
     spool_bytes: int
+    spool_seconds: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +82,15 @@ class Pipeline:
         self._writer = RingWriter(ring, self._wake)
         self._rings = Rings(self._writer, self._home or InMemory(), self._ring_trouble, guard)
         self.recorder = Recorder(self._writer, sets, self.drops, self._alarm)
-        disk = FileSpool(self._home.path, bounds.spool_bytes) if self._home is not None else None
+        disk = self._disk(bounds)
         self._spool = SteadySpool(disk, MemorySpool(_MEMORY_BYTES), self._disk_trouble)
-        batches = Batches(self._rings, self._spool, identity.rank, identity.attempt, self.drops)
+        batches = Batches(self._rings, self._spool, identity.rank, identity.attempt, self.drops, GivingWay())
         self._mirrors = Mirrors(ends.mirrors, self.drops)
         sources = Sources(
             ends.sampler, self.drops, guard, sets.names, self._rings.take_drops, ends.poll, self._mirrors.put
         )
-        self._sender = self._make_sender(root, ends, guard)
+        keep = Keep(bounds.spool_seconds, _LEFTOVERS * bounds.spool_bytes)
+        self._sender = self._make_sender(root, keep, ends, guard)
         self._drainer = Drainer(batches, self.recorder, sources, self._sender.notify)
 
     def _wake(self) -> None:
@@ -92,7 +99,12 @@ class Pipeline:
     def _alarm(self) -> None:
         self._drainer.alarm()
 
-    def _make_sender(self, root: Path, ends: Ends, guard: Guard) -> Sender:
+    def _disk(self, bounds: Bounds) -> FileSpool | None:
+        if self._home is None:
+            return None
+        return FileSpool(self._home.path, bounds.spool_bytes, bounds.spool_seconds)
+
+    def _make_sender(self, root: Path, keep: Keep, ends: Ends, guard: Guard) -> Sender:
         client = Client(ends.transport)
         rejected = Rejected(root, self.drops)
         leftovers = Leftovers(
@@ -107,6 +119,8 @@ class Pipeline:
             on_commands=ends.on_commands,
             on_page=ends.on_page,
             set_aside=lambda record, reason: rejected.add(self._identity, record, reason),
+            expired=self._expired,
+            at_start=lambda: forget_old(root, keep, self.drops),
             before_first=lambda: leftovers.sweep(self._identity.run),
             after_first=threading.Thread(target=sweep_rest, name="trimtab-recovery", daemon=True).start,
             at_rest=lambda: leftovers.sweep(self._identity.run),
@@ -188,6 +202,10 @@ class Pipeline:
                 error,
                 _MEMORY_BYTES // 2**20,
             )
+
+    def _expired(self, steps: int) -> None:
+        if self.drops.count(EXPIRED, by=steps):
+            LOG.warning("trimtab: %s: %d steps are deleted: %s", self._identity.run, steps, EXPIRED)
 
     def _ring_trouble(self, error: OSError) -> None:
         LOG.warning("trimtab: the ring stays small, steps may be dropped and counted: %s", error)

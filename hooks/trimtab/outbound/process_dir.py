@@ -82,7 +82,11 @@ class ProcessDir:
 
     @classmethod
     def take(cls, path: Path) -> ProcessDir | None:
-        """Lock the folder of a process that is dead; None: it lives, or another has taken the folder."""
+        """Lock the folder of a process that is dead; None: it lives, or another has taken the folder.
+
+        Raises:
+            PermissionError: it is another user's.
+        """
         try:
             lock = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
@@ -191,7 +195,7 @@ def ring_name(number: int) -> str:
 
 
 def rings_in(path: Path) -> list[Path]:
-    """List where the rings of a folder are, in the order in which they were written; not all need be there."""
+    """List where the rings of a folder are, in the order in which they were written; one may be gone."""
     numbered = [entry for entry in path.glob(f"{RING}.*") if entry.suffix[1:].isdecimal()]
     return [path / RING, *sorted(numbered, key=lambda entry: int(entry.suffix[1:]))]
 

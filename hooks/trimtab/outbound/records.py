@@ -88,11 +88,16 @@ class MetricSets:
         return layout
 
 
-def rows_in(stretch: Stretch, names: tuple[str, ...]) -> tuple[array[int], array[float], list[array[float]]]:
-    """Return the steps, times and one column a name of a stretch of rows; every bit is kept."""
+def rows_in(
+    stretch: Stretch, names: tuple[str, ...]
+) -> tuple[array[int], array[float], Iterator[array[float]]]:
+    """Return the steps, times and one column a name of a stretch of rows; every bit is kept.
+
+    The columns are cut as they are asked for: ten thousand at once hold the interpreter's lock for long.
+    """
     stride = len(stretch.data) // stretch.count // 8
     numbers = array("d", stretch.data)
-    columns = [numbers[4 + i :: stride] for i in range(len(names))]
+    columns = (numbers[4 + i :: stride] for i in range(len(names)))
     return array("q", stretch.data)[2::stride], numbers[3::stride], columns
 
 

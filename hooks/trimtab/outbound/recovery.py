@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from trimtab.identity import RunIdentity, host_name
+from trimtab.outbound.giving_way import GiveWay, never
 from trimtab.outbound.process_dir import REJECTED, ProcessDir, folders, read_meta
 from trimtab.outbound.remains import unspooled
+from trimtab.outbound.ring import RingVersionError
 from trimtab.outbound.spool import FileSpool, SpoolRecord
 
 LOG = logging.getLogger("trimtab")
@@ -26,6 +28,10 @@ LOG = logging.getLogger("trimtab")
 OTHER_HOST_SECONDS: Final = 3600.0
 """How long a folder of another host must be still: a shared file system may not share its locks, and the ring
 in that host's memory can be read there only."""
+
+_MOST_TOLD: Final = 1024
+_told: set[str] = set()
+"""The folders of which this process has said why it leaves them."""
 
 
 class NotDeliveredError(RuntimeError):
@@ -53,37 +59,53 @@ class Recovered:
         )
 
 
-def sweep(root: Path, deliver: Deliver, only_run: str | None = None) -> Recovered:
+def sweep(root: Path, deliver: Deliver, only_run: str | None = None, give_way: GiveWay = never) -> Recovered:
     """Deliver and delete the folders under `root` whose process is dead, oldest first.
 
     `only_run` leaves those of other runs alone. Folders that another process holds are passed over, and so
-    are those that cannot be delivered now. Cheap where there is nothing to do.
+    are those that cannot be delivered now, or not by this process: of another user, or of another version.
+    `give_way` is called at each turn of the work. Cheap where there is nothing to do.
     """
     done = Recovered()
     for path in folders(root):
         if only_run is not None and not path.name.startswith(f"{only_run}.r"):
             continue
-        held = ProcessDir.take(path)
-        if held is None:
-            continue
         try:
-            done += _recover(held, deliver)
-        except NotDeliveredError as error:
-            LOG.info("trimtab: %s: what a dead process left is delivered later: %s", path.name, error)
-        finally:
-            held.release()
+            done += _take_and_recover(path, deliver, give_way)
+        except (OSError, RingVersionError) as error:
+            _tell_once(path, error)
     return done
 
 
-def _recover(held: ProcessDir, deliver: Deliver) -> Recovered:
+def _take_and_recover(path: Path, deliver: Deliver, give_way: GiveWay) -> Recovered:
+    held = ProcessDir.take(path)
+    if held is None:
+        return Recovered()
+    try:
+        return _recover(held, deliver, give_way)
+    except NotDeliveredError as error:
+        LOG.info("trimtab: %s: what a dead process left is delivered later: %s", path.name, error)
+        return Recovered()
+    finally:
+        held.release()
+
+
+def _tell_once(path: Path, error: Exception) -> None:
+    """Say why a folder is left to others; the collector looks every second."""
+    if path.name not in _told and len(_told) < _MOST_TOLD:
+        _told.add(path.name)
+        LOG.warning("trimtab: %s: what a dead process left stays there: %s", path, error)
+
+
+def _recover(held: ProcessDir, deliver: Deliver, give_way: GiveWay) -> Recovered:
     identity, names = read_meta(held.path)
     if identity is None:
         _put_aside(held, "meta.jsonl does not say whose it is")
         return Recovered()
-    if identity.host != host_name() and _still_seconds(held.path) < OTHER_HOST_SECONDS:
+    if belongs_elsewhere(identity, held.path):
         return Recovered()
     spool = FileSpool(held.path, 2**20)
-    last = unspooled(held.path, identity, names, spool)
+    last = unspooled(held.path, identity, names, spool, give_way)
     done = _deliver_spool(spool, identity, deliver) + _deliver_all(last, identity, deliver)
     held.remove()
     LOG.info("trimtab: %s: a dead process left %d rows; they are delivered", identity.run, done.rows)
@@ -107,8 +129,14 @@ def _deliver_all(records: Iterable[SpoolRecord], identity: RunIdentity, deliver:
     return done
 
 
-def _still_seconds(path: Path) -> float:
-    return time.time() - max(file.stat().st_mtime for file in path.iterdir())
+def belongs_elsewhere(identity: RunIdentity, path: Path) -> bool:
+    """Tell whether a folder is for its own host to deal with: its process may live."""
+    return identity.host != host_name() and still_seconds(path) < OTHER_HOST_SECONDS
+
+
+def still_seconds(path: Path) -> float:
+    """Return for how long nothing was written to the files of a folder."""
+    return time.time() - max(file.lstat().st_mtime for file in path.iterdir())
 
 
 def _put_aside(held: ProcessDir, why: str) -> None:

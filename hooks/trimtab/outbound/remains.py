@@ -13,6 +13,7 @@ from typing import Any, Final
 from trimtab import wire
 from trimtab.identity import RunIdentity
 from trimtab.outbound.found_rings import FoundRings
+from trimtab.outbound.giving_way import GiveWay, never
 from trimtab.outbound.packer import Event, Part, parts
 from trimtab.outbound.ring import NOT_KEPT, RING_FULL
 from trimtab.outbound.spool import FileSpool, SpoolRecord
@@ -22,7 +23,9 @@ PROCESS_DIED: Final = "process_died"
 Names = Mapping[int, tuple[str, ...]]
 
 
-def unspooled(path: Path, identity: RunIdentity, names: Names, spool: FileSpool) -> list[SpoolRecord]:
+def unspooled(
+    path: Path, identity: RunIdentity, names: Names, spool: FileSpool, give_way: GiveWay = never
+) -> list[SpoolRecord]:
     """Pack what the rings of the folder `path` hold and its spool does not.
 
     The last batch tells that the process died, unless it had said that it ended. To be called before anything
@@ -35,7 +38,7 @@ def unspooled(path: Path, identity: RunIdentity, names: Names, spool: FileSpool)
     rings = FoundRings(path)
     try:
         _note_spooled(rings, spool)
-        return list(_Remains(path, identity, rings, bool(names)).records(names))
+        return list(_Remains(path, identity, rings, bool(names)).records(names, give_way))
     finally:
         rings.close()
 
@@ -61,22 +64,24 @@ class _Remains:
         self._step: int | None = None
         self._last_sign = _last_written(path)
 
-    def records(self, names: Names) -> Iterator[SpoolRecord]:
+    def records(self, names: Names, give_way: GiveWay) -> Iterator[SpoolRecord]:
         end = self._rings.tail
-        for part in parts(self._rings.stretches(), names, self._identity.attempt):
+        for part in parts(self._rings.stretches(), names, self._identity.attempt, give_way):
             self._look_at(part)
             end = part.end
-            yield self._record(part)
+            yield self._record(part, give_way)
         last: list[Event] = [*self._lost(), *([] if self._ended else [self._death()])]
         if last:
-            yield self._record(Part(self._attempt, end, events=last))
+            yield self._record(Part(self._attempt, end, events=last), give_way)
 
-    def _record(self, part: Part) -> SpoolRecord:
+    def _record(self, part: Part, give_way: GiveWay) -> SpoolRecord:
         if part.attempt != self._attempt:
             self._attempt, self._seq = part.attempt, 0
-        batch = part.batch(self._identity.rank, self._seq)
+        batch = part.batch(self._identity.rank, self._seq, give_way=give_way)
         self._seq += 1
-        return SpoolRecord(batch.attempt, batch.seq, batch.rows, part.end, wire.encode(batch))
+        return SpoolRecord(
+            batch.attempt, batch.seq, batch.rows, part.end, wire.encode(batch, between=give_way)
+        )
 
     def _look_at(self, part: Part) -> None:
         self._ended = self._ended or any(event["kind"] == wire.RUN_END for event in part.events)

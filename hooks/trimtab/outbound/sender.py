@@ -36,7 +36,8 @@ _LAST_TRIES: Final = 3
 class Outlets:
     """Whom the sender tells: of commands, of the run's page, and of a batch that is refused for good.
 
-    `before_first` runs once the run is registered and before its first batch is sent, `after_first` when that
+    `expired` is told how many steps have waited for too long. `at_start` runs before anything else,
+    `before_first` once the run is registered and before its first batch is sent, `after_first` when that
     is accepted: what dead processes left behind is delivered there. `at_rest` runs every few seconds and
     once at the end, when all is sent.
     """
@@ -44,6 +45,8 @@ class Outlets:
     on_commands: Callable[[tuple[Command, ...]], None]
     on_page: Callable[[str], None]
     set_aside: Callable[[SpoolRecord, str], None]
+    expired: Callable[[int], None] = lambda _: None
+    at_start: Callable[[], object] = lambda: None
     before_first: Callable[[], object] = lambda: None
     after_first: Callable[[], object] = lambda: None
     at_rest: Callable[[], object] = lambda: None
@@ -88,6 +91,8 @@ class Sender:
         return self._spool.first() is None
 
     def _run(self) -> None:
+        with self._guard.shield("sender"):
+            self._outlets.at_start()
         while not self._is_over():
             failed = True
             with self._guard.shield("sender"):
@@ -101,6 +106,8 @@ class Sender:
 
     def _turn(self) -> None:
         """Do the next thing there is to do, or wait for one."""
+        if expired := self._spool.expire():
+            self._outlets.expired(expired)
         if not self._registered:
             self._register()
         elif not self._started:

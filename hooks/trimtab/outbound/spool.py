@@ -13,9 +13,11 @@ Nothing is fsynced: the page cache outlives the process, and a training job must
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import struct
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -40,23 +42,28 @@ class SpoolRecord:
     ring_end: int
     body: bytes
 
-    def pack(self) -> bytes:
-        """Return the record as it stands in a segment."""
-        head = _HEAD.pack(0, len(self.body), self.rows, self.attempt, self.seq, self.ring_end)
-        covered = head[_CRC.size :] + self.body
-        return _CRC.pack(zlib.crc32(covered)) + covered
+    def head(self) -> bytes:
+        """Return what stands before the body in a segment."""
+        head = _HEAD.pack(0, len(self.body), self.rows, self.attempt, self.seq, self.ring_end)[_CRC.size :]
+        return _CRC.pack(zlib.crc32(self.body, zlib.crc32(head))) + head
 
 
-def unpack(data: bytes, start: int) -> tuple[SpoolRecord, int] | None:
-    """Return the record at `start` and where it ends; None: there is none, or it is torn."""
-    body = start + _HEAD.size
-    if len(data) < body:
+def read_at(descriptor: int, offset: int, size: int) -> tuple[SpoolRecord, int] | None:
+    """Return the record at `offset` of a segment of `size` bytes, and where it ends.
+
+    None: there is none, or it is torn.
+    """
+    if offset + _HEAD.size > size:
         return None
-    crc, length, rows, attempt, seq, ring_end = _HEAD.unpack_from(data, start)
-    end = body + length
-    if len(data) < end or zlib.crc32(data[start + _CRC.size : end]) != crc:
+    head = os.pread(descriptor, _HEAD.size, offset)
+    crc, length, rows, attempt, seq, ring_end = _HEAD.unpack(head)
+    body, end = offset + _HEAD.size, offset + _HEAD.size + length
+    if end > size:
         return None
-    return SpoolRecord(attempt, seq, rows, ring_end, data[body:end]), end
+    data = os.pread(descriptor, length, body)
+    if len(data) < length or zlib.crc32(data, zlib.crc32(head[_CRC.size :])) != crc:
+        return None
+    return SpoolRecord(attempt, seq, rows, ring_end, data), end
 
 
 class Spool(Protocol):
@@ -70,6 +77,9 @@ class Spool(Protocol):
 
     def confirm(self) -> None:
         """The collector has the first batch, or will never take it: forget it."""
+
+    def expire(self) -> int:
+        """Forget what has waited for too long; return how many steps that were."""
 
     @property
     def full(self) -> bool:
@@ -101,6 +111,10 @@ class MemorySpool:
         with self._lock:
             self._bytes -= len(self._records.popleft().body)
 
+    def expire(self) -> int:
+        """Forget nothing: this is bounded in bytes only."""
+        return 0
+
     @property
     def rows(self) -> int:
         """How many steps wait here."""
@@ -116,12 +130,14 @@ class MemorySpool:
 class FileSpool:
     """Batches in segment files of one folder; see the module for the layout.
 
-    `capacity` (bytes) is what `full` compares with; nothing is refused for it.
+    `capacity` (bytes) is what `full` compares with; nothing is refused for it. `keep_seconds` is how long a
+    batch may wait.
     """
 
-    def __init__(self, folder: Path, capacity: int) -> None:
+    def __init__(self, folder: Path, capacity: int, keep_seconds: float = math.inf) -> None:
         self._folder = folder
         self._capacity = capacity
+        self._keep_seconds = keep_seconds
         self._segment_bytes = max(capacity // _SEGMENTS, 64 * 1024)
         self._lock = threading.Lock()
         numbers = _segment_numbers(folder)
@@ -137,13 +153,13 @@ class FileSpool:
         Raises:
             OSError: the disk is full, or gone.
         """
-        data = record.pack()
+        head = record.head()
         with self._lock:
             if self._sizes.get(self._writing, 0) >= self._segment_bytes:
                 self._writing += 1
             before = self._sizes.get(self._writing, 0)
-            _write_at(_segment(self._folder, self._writing), before, data)
-            self._sizes[self._writing] = before + len(data)
+            _write_at(_segment(self._folder, self._writing), before, head, record.body)
+            self._sizes[self._writing] = before + len(head) + len(record.body)
 
     def first(self) -> SpoolRecord | None:
         """Return the oldest batch that is not confirmed; what is torn is stepped over."""
@@ -173,22 +189,43 @@ class FileSpool:
     def records(self) -> Iterator[SpoolRecord]:
         """Read every record that is still in a segment, confirmed ones too."""
         for number in _segment_numbers(self._folder):
-            data = _segment(self._folder, number).read_bytes()
-            found = unpack(data, 0)
+            yield from self._in_segment(number, 0)
+
+    def expire(self) -> int:
+        """Delete the segments that nothing was written to for longer than is kept; return their steps.
+
+        For the thread that sends; the segment that is written to stays.
+        """
+        steps = 0
+        with self._lock:
+            while self._reading < self._writing and self._is_stale(self._reading):
+                steps += sum(record.rows for record in self._in_segment(self._reading, self._offset))
+                self._next = None
+                self._next_segment()
+                self._write_acked()
+        return steps
+
+    def _is_stale(self, number: int) -> bool:
+        try:
+            written = _segment(self._folder, number).stat().st_mtime
+        except OSError:
+            return False
+        return time.time() - written > self._keep_seconds
+
+    def _in_segment(self, number: int, offset: int) -> Iterator[SpoolRecord]:
+        with _segment(self._folder, number).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            found = read_at(file.fileno(), offset, size)
             while found is not None:
                 yield found[0]
-                found = unpack(data, found[1])
+                found = read_at(file.fileno(), found[1], size)
 
     def _read(self) -> tuple[SpoolRecord, int] | None:
         size = self._sizes.get(self._reading, 0)
         if self._offset + _HEAD.size > size:
             return None
         with _segment(self._folder, self._reading).open("rb") as file:
-            head = os.pread(file.fileno(), _HEAD.size, self._offset)
-            length = _HEAD.unpack(head)[1]
-            data = head + os.pread(file.fileno(), length, self._offset + _HEAD.size)
-        found = unpack(data, 0)
-        return None if found is None else (found[0], self._offset + found[1])
+            return read_at(file.fileno(), self._offset, size)
 
     def _next_segment(self) -> bool:
         """Go on to the next segment, deleting this one; False: this is the last."""
@@ -229,15 +266,23 @@ def _segment_numbers(folder: Path) -> list[int]:
     return sorted(int(path.stem.removeprefix("spool-")) for path in folder.glob("spool-*.seg"))
 
 
-def _write_at(path: Path, offset: int, data: bytes) -> None:
+def _write_at(path: Path, offset: int, *pieces: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        written = 0
-        while written < len(data):
-            written += os.pwrite(descriptor, data[written:], offset + written)
+        place = offset
+        for piece in pieces:
+            place += _write_all(descriptor, piece, place)
     except OSError:
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, offset)
         raise
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> int:
+    written = 0
+    with memoryview(data) as left:
+        while written < len(data):
+            written += os.pwrite(descriptor, left[written:], offset + written)
+    return written

@@ -63,6 +63,11 @@ class SteadySpool:
             self._first_from.first()  # a batch that has been moved since is not read there yet
             self._first_from.confirm()
 
+    def expire(self) -> int:
+        """Forget what has waited for too long on the disk; return how many steps that were."""
+        with self._lock:
+            return 0 if self._disk is None else self._disk.expire()
+
     @property
     def full(self) -> bool:
         """Tell whether the place that a batch would go to now has reached its bound."""

@@ -19,12 +19,18 @@ __all__ = [
     "SteadyClock",
     "describe",
     "find_sensors",
+    "load",
 ]
 
 
 def find_sensors(clock: Callable[[], float] | None = None) -> list[Sensor]:
     """Return the sensors that have something to read; readings bear the times of `clock`, Unix seconds."""
     return [probe.sensor for probe in probes(clock or SteadyClock()) if probe.found]
+
+
+def load() -> None:
+    """Import what `find_sensors` needs, on the calling thread: on another it would hold up the training."""
+    nvml.load()
 
 
 def describe() -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def probe(
 ) -> Probe:
     """Look for the boards that this process may use; `nvml` is the module pynvml unless given."""
     if nvml is None:
-        nvml = _pynvml()
+        nvml = load()
     if nvml is None:
         return Probe(NoSensor("nvml"), problem="the module pynvml is not installed", remedy=_REMEDY)
     try:
@@ -205,7 +205,8 @@ def _ask(nvml: Any, function: Callable[..., Any], *args: Any) -> Any | None:
         return None
 
 
-def _pynvml() -> Any | None:
+def load() -> Any | None:
+    """Import pynvml; None: it is not installed."""
     try:
         return importlib.import_module("pynvml")
     except ImportError:

@@ -19,7 +19,7 @@ from typing import Final
 
 from trimtab import identity
 from trimtab.guard import Guard
-from trimtab.sensors import Sensor, SensorError, find_sensors
+from trimtab.sensors import Sensor, SensorError, find_sensors, load
 from trimtab.sensors.host_lock import HostLock
 from trimtab.sensors.reading import TellOnce
 from trimtab.sensors.readings import Readings
@@ -67,7 +67,8 @@ class Sampler:
         return self._readings.dropped
 
     def start(self) -> None:
-        """Begin to read; returns at once."""
+        """Begin to read, in the background."""
+        load()
         self._spawn("sensors", self._begin)
 
     def drain(self) -> list[Device]:
