@@ -38,3 +38,13 @@ def short_name(name: Any) -> str | None:
     ('first try', None)
     """
     return encodable(str(name))[:MAX_NAME_CHARACTERS] if name else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a training ended with an error, as a run's end has it.
+
+    >>> reason_of(RuntimeError("out of memory")), reason_of(KeyboardInterrupt())
+    ('RuntimeError: out of memory', 'KeyboardInterrupt')
+    """
+    name = type(error).__name__
+    return f"{name}: {error}"[:300] if str(error) else name

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trimtab
 from trimtab.capture.shards import is_sharded
 from trimtab.guard import Guard
-from trimtab.integrations.arguments import usable, without_rollback
+from trimtab.integrations.arguments import reason_of, usable, without_rollback
 from trimtab.integrations.batches_of_step import BatchesOfStep
 from trimtab.integrations.taps import Taps
 from trimtab.usual_names import METRIC_NAMES, spelt
@@ -158,16 +158,10 @@ class Hooks:
         del trainer, pl_module
         self._end("finished")
 
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """End a run that a tuner has ended early."""
-        del trainer, pl_module
-        if stage == "fit":
-            self._end("finished")
-
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """End the run with what went wrong."""
         del trainer, pl_module
-        self._end("failed", f"{type(exception).__name__}: {exception}"[:300])
+        self._end("failed", reason_of(exception))
 
     def _begin(self) -> None:
         self._guard = Guard()

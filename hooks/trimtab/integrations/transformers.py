@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any, Final
 
 import trimtab
-from trimtab.integrations.arguments import short_name, usable, without_rollback
+from trimtab.integrations.arguments import reason_of, short_name, usable, without_rollback
 from trimtab.integrations.taps import Taps
 
 try:
@@ -163,7 +163,7 @@ class TrimtabCallback(TrainerCallback):
         """End the run: what leaves one of the loop's methods leaves `train()`."""
         self._taps.remove()
         if self.watch is not None:
-            self.watch.end("failed", f"{type(error).__name__}: {error}"[:300])
+            self.watch.end("failed", reason_of(error))
 
     def _tokens(self, state: Any) -> dict[str, Any]:
         if state.num_input_tokens_seen == self._tokens_before:
