@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from trimtab.vocabulary import EVAL_LOSS, GRAD_NORM, LOSS, LOSS_SCALE, LR, STEP_SECONDS
@@ -93,6 +94,7 @@ METRIC_NAMES: Final[dict[str, tuple[str, ...]]] = {
 """Each standard metric, and how trainers and trackers call it, the likeliest first, as `spelt`."""
 
 
+@lru_cache(4096)
 def spelt(name: str) -> str:
     """A name without what tells spellings apart only: case, and whatever stands between the words.
 

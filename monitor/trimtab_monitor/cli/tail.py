@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
@@ -79,8 +81,8 @@ def command(
             Until(once, until_idle),
             telling.note,
         )
-        stop = _stop_on_signals()
-        took = following.run(stop)
+        with _signals() as stop:
+            took = following.run(stop)
         if once and targets.waits:
             raise ValueError(f"{', '.join(map(str, sorted(targets.waits)))}: there is nothing to read")
         if not took:
@@ -90,15 +92,21 @@ def command(
             telling.note(left)
 
 
-def _stop_on_signals() -> Event:
-    """Return what Ctrl-C and SIGTERM set; a second one ends at once."""
+@contextmanager
+def _signals() -> Iterator[Event]:
+    """Yield what Ctrl-C and SIGTERM set; a second one ends at once."""
     stop = Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(number: int, frame: object) -> None:
         del frame
         stop.set()
         signal.signal(number, signal.SIG_DFL)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in before:
         signal.signal(number, end)
-    return stop
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -113,7 +113,7 @@ class LineSource:
 
     def _placed(self, rows: list[Row]) -> list[Placed]:
         placed = []
-        for row in rows:
+        for row in (row for row in rows if row.values):
             place = self._steps.place(row)
             if place is not None:
                 placed.append(place)

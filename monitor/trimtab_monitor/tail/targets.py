@@ -46,13 +46,16 @@ class Targets:
         if not path.is_dir():
             refuse(path)
         if not path.exists():
-            if path not in self.waits:
-                self.waits.add(path)
-                self.note(f"{path}: is not there yet: waits for it")
+            self._wait(path, "is not there yet: waits for it")
         elif not path.is_dir() or event_files_in(path):
             yield from self._once(path)
         else:
             yield from self._newest(path)
+
+    def _wait(self, path: Path, why: str) -> None:
+        if path not in self.waits:
+            self.waits.add(path)
+            self.note(f"{path}: {why}")
 
     def _newest(self, folder: Path) -> Iterator[Source]:
         """At first the newest log in a folder, then each that appears."""
@@ -60,10 +63,10 @@ class Targets:
         first = folder not in self.opened
         self.seen.update(found)
         if not found:
-            if folder not in self.waits:
-                self.waits.add(folder)
-                self.note(f"{folder}: holds no log yet: waits for one")
+            if first:
+                self._wait(folder, "holds no log yet: waits for one")
             return
+        self.waits.discard(folder)
         self.opened.add(folder)
         if first and len(found) > 1:
             found = [max(found, key=_written)]
@@ -74,6 +77,7 @@ class Targets:
             yield from self._once(path)
 
     def _once(self, path: Path) -> Iterator[Source]:
+        self.waits.discard(path)
         if path not in self.opened:
             self.opened.add(path)
             yield self._source(path)

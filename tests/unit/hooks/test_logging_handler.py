@@ -85,7 +85,7 @@ def test_its_own_words_and_rubbish_do_no_harm(logger: logging.Logger, collector:
     trimtabs.warning("step 5 loss 3.0")
     trimtabs.removeHandler(handler)
     logger.info("step 1 loss 2.5")
-    logger.info("a format that fails: loss %d", "x")
+    handler.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, "loss %d", ("x",), None))
     logger.info({"step": math.nan, "loss": 2.0})
     logger.info({"step": object(), "loss": [1, 2]})
     logger.info("step 9 loss not yet")
