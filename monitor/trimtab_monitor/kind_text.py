@@ -96,7 +96,8 @@ def _non_finite(incident: Incident) -> str:
     alone = evidence["ranks"] == [0] and "ranks_known" not in evidence
     where = _step(incident) if alone else f"{_step(incident)} on {_ranks(evidence)}"
     last = f" (last finite value {number(baseline)})" if isfinite(baseline) else ""
-    return f"{named(incident.metric)} is {number(evidence['value'])} {where}{last}"
+    masked = "; the step was masked, and the weights are unharmed" if _seen(incident, "masked") else ""
+    return f"{named(incident.metric)} is {number(evidence['value'])} {where}{last}{masked}"
 
 
 def _ranks(evidence: Mapping[str, Any]) -> str:

@@ -21,30 +21,42 @@ SILENT_STEPS: Final = 100
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class NonFiniteSettings:
-    """How long a job with a loss scaler may overflow. The scaler skips such steps, and lowers the scale."""
+    """How long steps that reach no weight may go on: skipped by a loss scaler, or masked in the job."""
 
     scaler_warning_samples: Annotated[
-        int, Field(ge=1, description="Consecutive overflowing gradients under a loss scaler that warn.")
+        int,
+        Field(
+            ge=1,
+            description="Overflows under a loss scaler, or masked steps, in a row that warn.",
+        ),
     ] = 5
     scaler_critical_samples: Annotated[
         int,
-        Field(ge=1, description="Consecutive overflowing gradients under a loss scaler that are critical."),
+        Field(
+            ge=1,
+            description="Overflows under a loss scaler, or masked steps, in a row that are critical.",
+        ),
     ] = 20
 
 
 @dataclass(slots=True)
 class Trouble:
-    """One metric of one rank that is not finite: for so many of its values in a row, and since which step."""
+    """One metric of one rank that is not finite: for so many of its values in a row, and since which step.
+
+    `masked`: the optimizer left out the step of the last of them.
+    """
 
     samples: int = 0
     onset_step: int = 0
+    masked: bool = False
 
 
 @dataclass(slots=True)
 class NonFinite:
     """Needs no warm-up: critical at its first sample, active until each bad metric of a rank is finite again.
 
-    Only where the job reports `loss_scale`, now and then at least, are gradients expected to overflow. An
+    Only where the job reports `loss_scale`, now and then at least, are gradients expected to overflow. A step
+    that the job has masked (`step_masked`) reached no weight: it counts as an overflow, its loss too. An
     evaluation only warns, and NaN in the run's first sample stands for none; layers' norms count where the
     whole norm is not sent. `bad` holds the troubles of each rank, all layers of it as one, `heard` when it
     was last heard of, in steps that came since any was bad.
@@ -142,6 +154,7 @@ class NonFinite:
         for name in now:
             trouble = troubles.setdefault(name, Trouble(onset_step=sample.step))
             trouble.samples += 1
+            trouble.masked = sample.values.get(wire.STEP_MASKED) == 1.0
         self.heard[rank] = self.steps
         worst = max(now, key=lambda name: SEVERITY_RANK[self._severity(name, troubles[name])])
         severity = self._severity(worst, troubles[worst])
@@ -160,13 +173,14 @@ class NonFinite:
             value=sample.values[metric],
             expected=self.last_finite.get(metric, nan),
             score=inf,
-            evidence={"samples": troubles[worst].samples, "rank": rank},
+            evidence={"samples": troubles[worst].samples, "rank": rank}
+            | ({"masked": True} if troubles[worst].masked else {}),
         )
 
     def _severity(self, name: str, trouble: Trouble) -> Severity:
         if name == wire.EVAL_LOSS:
             return "warning"
-        overflows = self.scaled and name != wire.LOSS
+        overflows = trouble.masked or (self.scaled and name != wire.LOSS)
         if not overflows or trouble.samples >= self.settings.scaler_critical_samples:
             return "critical"
         return "warning" if trouble.samples >= self.settings.scaler_warning_samples else "info"

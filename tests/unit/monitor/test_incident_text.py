@@ -96,6 +96,13 @@ def test_a_rate_that_jumped_is_told_once_as_the_cause() -> None:
             "loss is infinite at step 100 on ranks 1, 7; cause unknown",
         ),
         (
+            an_incident("non_finite", severity="info", value=math.nan, seen={"masked": True}),
+            (
+                "loss is NaN at step 100 (last finite value 2.10); "
+                "the step was masked, and the weights are unharmed"
+            ),
+        ),
+        (
             an_incident("divergence", start_step=80, value=2.6),
             "loss creeps up since step 80: 2.10 -> 2.60 at step 100, 14 times the usual noise; cause unknown",
         ),

@@ -38,6 +38,39 @@ def test_a_scale_that_is_logged_now_and_then_excuses_an_overflow() -> None:
     assert told(rows) == [(101, "info", "grad_norm")]
 
 
+MASKED: Row = {"loss": NAN, "grad_norm": NAN, "step_masked": 1.0}
+GOOD: Row = {"loss": 2.0, "grad_norm": 1.0, "step_masked": 0.0}
+
+
+def test_a_masked_step_is_a_mark_until_there_are_five_in_a_row() -> None:
+    assert told([GOOD, MASKED, GOOD, MASKED, MASKED, GOOD]) == [(1, "info", "loss"), (3, "info", "loss")]
+    assert told([GOOD, *[MASKED] * 30]) == [
+        (1, "info", "loss"),
+        (5, "warning", "loss"),
+        (20, "critical", "loss"),
+    ]
+
+
+def test_a_masked_step_is_told_as_such() -> None:
+    detector = NonFinite()
+    finding = detector.update(Sample(0, 0.0, MASKED))
+    assert finding is not None
+    assert finding.evidence["masked"] is True
+
+
+@pytest.mark.parametrize("bad", [{"loss": NAN}, {"grad_norm": INF}])
+def test_what_is_not_masked_is_critical_whatever_was_before(bad: Row) -> None:
+    rows = [GOOD, MASKED, GOOD | bad]
+    assert told(rows)[-1][:2] == (2, "critical")
+    assert told(rows[:1] + rows[2:])[-1][:2] == (1, "critical")
+
+
+def test_layers_of_a_masked_step_are_a_mark_too() -> None:
+    layers = {"loss": 2.0, "grad_norm/a": NAN, "grad_norm/b": 1.0, "step_masked": 1.0}
+    assert told([GOOD | {"grad_norm/a": 1.0}, layers]) in ([], [(1, "info", "grad_norm/a")])
+    assert told([layers]) == [(0, "info", "grad_norm/a")]
+
+
 def test_a_rare_gradient_norm_that_is_bad_for_good_is_told_once() -> None:
     detector = NonFinite()
     rows = [every({"loss": 2.0}, step % 20, "grad_norm", 1.0 if step < 100 else NAN) for step in range(400)]
