@@ -92,7 +92,7 @@ class Pretended(torch.Tensor):
         return return_and_correct_aliasing(func, args, kwargs, wrapped)  # type: ignore[no-untyped-call]
 
 
-class _Arrivals(TorchDispatchMode):
+class _Arrivals(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Makes pretended tensors of what is made on the device, or moved there from the host."""
 
     def __torch_dispatch__(
@@ -194,7 +194,7 @@ def pretending(runtime: PretendedRuntime) -> Iterator[Log]:
     LOG.clear()
     copies.register(DEVICE.type, lambda _: CudaCopier(runtime))
     try:
-        with _Arrivals():
+        with _Arrivals():  # type: ignore[no-untyped-call]
             yield LOG
     finally:
         copies.register(DEVICE.type, None)

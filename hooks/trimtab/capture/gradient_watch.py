@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("trimtab")
 
+RECORDED: Final = (
+    "no gradients are measured of a step that is compiled or captured in a CUDA graph: "
+    "pass the loop's own norm as grad_norm=, or leave optimizer.step() out of it"
+)
 SHARED: Final = "each rank sees only its share, and would decide by itself: clip or check in the loop"
 
 
@@ -42,6 +46,7 @@ class GradientWatch:
         bundles: list[Bundle],
     ) -> None:
         self._wants_norm = True
+        self._recorded = self._told = False
         self._in_shares = shares is not None
         self._passes = [GradientPass(optimizer, shares) for optimizer in optimizers]
         self._norms: dict[int, Value] = {}
@@ -62,6 +67,9 @@ class GradientWatch:
     def take_norm(self) -> Value | None:
         """Return the norm of the gradients of the last steps, and forget it; None: there is no new one."""
         norms, self._norms = list(self._norms.values()), {}
+        if self._recorded and not self._told:
+            self._told = True
+            LOG.warning("trimtab: %s", RECORDED)
         return joined(norms)
 
     def forgo_norm(self) -> None:
@@ -99,7 +107,10 @@ class GradientWatch:
         import torch
 
         due = self._layers is not None and self._layers.is_due(index)
-        if not (due or self._wants_norm or index in self._masks) or _is_recorded():
+        if not (due or self._wants_norm or index in self._masks):
+            return None
+        if _is_recorded():
+            self._recorded = True  # told later: a compiler takes this down as it stands, and logs nothing
             return None
         with torch.no_grad():
             norm = self._norm_by_layers(index) if due else self._passes[index].norm()
