@@ -21,6 +21,7 @@ from typing import Final
 
 from hooks_bench import cost, importing, kill
 from hooks_bench.clients import CLIENTS
+from hooks_bench.clients.client import WIDTHS
 from hooks_bench.report import (
     Line,
     cost_table,
@@ -32,8 +33,6 @@ from hooks_bench.report import (
     with_ratios,
 )
 from hooks_bench.ways import MAIN, WAYS
-
-WIDTHS: Final = tuple(cost.BACK_TO_BACK)
 
 
 def costs(asked: argparse.Namespace) -> None:
@@ -126,7 +125,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--ways", nargs="+", choices=WAYS, default=MAIN, metavar="NAME", help="of watching the GPT"
     )
-    parser.add_argument("--seconds", type=at_least(1), default=170, help="that the GPT is trained for in all")
+    parser.add_argument("--seconds", type=at_least(1), default=150, help="that the GPT is trained for in all")
     parser.add_argument("--threads", type=int, help="of torch; as many as it takes by itself unless given")
     return parser.parse_args()
 

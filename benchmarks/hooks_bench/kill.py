@@ -13,7 +13,7 @@ from hooks_bench.interpreters import AbsentError
 from hooks_bench.processes import FailedError, fresh_folder, run
 from trimtab.testing import RecordingCollector
 
-STEPS: Final = 2_000
+STEPS: Final = 1_000
 PACES: Final[tuple[Pace, ...]] = ("asleep", "busy")
 """A millisecond between steps: given away, as to a device, or spent in Python, which lets no thread in."""
 ARRIVAL_S: Final = 10.0

@@ -35,4 +35,4 @@ def read() -> int:
     return max(last) + 1
 
 
-AIM: Final = Client("aim", "aim", opened, read, share=0.2, environ={"AIM_UI_TELEMETRY_ENABLED": "0"})
+AIM: Final = Client("aim", "aim", opened, read, share=0.1, environ={"AIM_UI_TELEMETRY_ENABLED": "0"})

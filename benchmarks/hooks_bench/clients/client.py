@@ -12,6 +12,8 @@ Log = Callable[[int, Mapping[str, float]], None]
 
 PROJECT: Final = "benchmark"
 STANDARD: Final = ("loss", "grad_norm", "lr")
+WIDTHS: Final = (3, 100, 1000)
+"""Metrics a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Client:
     `opened` gives what logs a step, and closes the client at the end of the block; it is given the address
     of a collector, which only Trimtab needs. `read` counts the steps that can be read back in that folder
     afterwards; None: it is not read that way. `distribution` is what is installed, empty for what Python has.
-    A slow client is given a `share` of the steps of the others, so that the figures arrive the same day.
+    A slow client is given a `share` of the steps of the others, and perhaps not all `widths`, so that the
+    figures arrive the same day.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Client:
     opened: Callable[[str], AbstractContextManager[Log]]
     read: Callable[[], int] | None
     share: float = 1.0
+    widths: tuple[int, ...] = WIDTHS
     environ: Mapping[str, str] = field(default_factory=dict)
 
 

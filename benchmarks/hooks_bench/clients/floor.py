@@ -10,7 +10,7 @@ from typing import Final
 
 from hooks_bench.clients.client import Client, Log
 
-KEPT: Final = 1_000
+KEPT: Final = 100
 """Steps: another thread would take them out again, so that memory does not grow."""
 
 

@@ -44,5 +44,6 @@ MLFLOW_BUFFERED: Final = Client(
     opened,
     read,
     share=0.1,
+    widths=(3,),
     environ=OFFLINE | {"MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS": "2"},
 )

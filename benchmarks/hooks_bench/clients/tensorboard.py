@@ -34,5 +34,5 @@ def read() -> int:
 
 
 TENSORBOARD: Final = Client(
-    "tensorboard", "tensorboard", opened, read, share=0.5, environ={"TF_CPP_MIN_LOG_LEVEL": "3"}
+    "tensorboard", "tensorboard", opened, read, share=0.25, environ={"TF_CPP_MIN_LOG_LEVEL": "3"}
 )

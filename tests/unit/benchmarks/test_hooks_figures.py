@@ -38,7 +38,7 @@ def test_percent_more_compares_within_pairs_whatever_the_pace_of_the_machine() -
 def test_a_slow_client_is_given_its_share_of_the_steps_but_enough_to_tell_a_median() -> None:
     assert Load(3, "busy", 10_000).steps_for("floor") == 10_000
     assert Load(3, "busy", 10_000).steps_for("mlflow") == 500
-    assert Load(1000, "busy", 400).steps_for("mlflow") == LEAST_STEPS
+    assert Load(1000, "busy", 200).steps_for("mlflow") == LEAST_STEPS
     assert {(load.width, load.pace) for load in loads([3], 0.001)} == {(3, "back to back"), (3, "busy")}
     assert {load.steps for load in loads([3, 100, 1000], 0.001)} == {LEAST_STEPS}
 
