@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from math import ceil, inf, log, log2
 from typing import Final
 
-FEWEST_SAMPLES: Final = 8
-"""A round has so many samples of a rank, or more."""
+FEWEST_STEPS: Final = 8
+"""A round has so many steps, or more."""
 
-SHORTEST_ROUND_S: Final = 8.0
-"""A round lasts so many seconds, or longer: batches of different ranks come up to some seconds apart."""
+FEWEST_SAMPLES: Final = 4
+"""It has so many samples of a rank, or more: one that is of many steps is their median, and less noisy."""
+
+SHORTEST_ROUND_S: Final = 4.0
+"""It lasts so many seconds, or longer: batches of different ranks come up to some seconds apart."""
 
 LONGEST_ROUND_S: Final = 24.0
 LARGEST_ROUND: Final = 2**40
@@ -61,7 +64,7 @@ class Paces:
     """
 
     ranks: dict[int, Pace] = field(default_factory=dict)
-    round_steps: int = FEWEST_SAMPLES
+    round_steps: int = FEWEST_STEPS
     lead: int = -1
     began: float = -inf
     closing: int = -1
@@ -115,7 +118,7 @@ class Paces:
         anew = rank == self.lead and self._resize(pace, time)
         pace.excess, pace.samples = 0.0, 0
         pace.round = -1 if anew else step // self.round_steps
-        return levels
+        return {} if anew else levels  # a round that was too short says too little
 
     def _close(self, pace: Pace) -> dict[int, float]:
         """Close the round of a rank; compare once all have closed it, or most have and one is further."""
@@ -125,7 +128,7 @@ class Paces:
                 levels = self._levels()
             self.closing, self.count = pace.round, 0
         if pace.rounds:
-            pace.level += pace.excess / max(pace.samples, FEWEST_SAMPLES // 2)
+            pace.level += pace.excess / max(pace.samples, FEWEST_SAMPLES)
         pace.rounds = min(2, pace.rounds + 1)
         pace.closed = pace.round
         self.count += pace.closed == self.closing
@@ -159,7 +162,7 @@ class Paces:
             self.round_steps <<= ceil(min(log2(short), 10.0))
             self.rewind()
             return True
-        if lasted > LONGEST_ROUND_S and pace.samples >= 2 * FEWEST_SAMPLES < self.round_steps:
+        if lasted > LONGEST_ROUND_S and pace.samples >= 2 * FEWEST_STEPS < self.round_steps:
             self._halve()
         return False
 

@@ -43,7 +43,7 @@ RANKS_NAMED: Final = 8
 
 @settings_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class StragglerSettings:
-    """When a rank counts as slower than the others. A round is 8 steps, or 8 seconds if that is more."""
+    """When a rank counts as slower than the others. A round is 8 steps, or 4 seconds if that is more."""
 
     slower: Annotated[
         float, Field(gt=0, description="A rank that became slower by less is never told, as a fraction.")

@@ -285,3 +285,22 @@ def test_ranks_that_become_slow_are_all_named_the_slowest_first() -> None:
     found = [finding for sample in job(16, 400, three) for finding in detectors.update(sample)]
     assert found[-1].evidence["slow_ranks"] == [7, 9, 3]
     assert found[-1].evidence["slow"] == 3
+
+
+def seldom(samples: Iterator[Sample], steps: int) -> Iterator[Sample]:
+    """What is heard of a fast job, whose ranks tell of one step in `steps`."""
+    return (sample for sample in samples if sample.step % steps == 0)
+
+
+@pytest.mark.parametrize("ranks", [2, 8])
+def test_of_fast_steps_a_rank_twice_as_slow_is_told_within_half_a_minute(ranks: int) -> None:
+    samples = job(ranks, 1600, slow_rank(1, 2.0, start=0), step_seconds=0.02)
+    (found,) = findings(seldom(samples, 32))
+    assert found.evidence["rank"] == 1
+    assert found.time - 1.7e9 < 30 + 20, "the steps that take long at the job's begin and its pauses apart"
+    assert 0 <= found.onset_step <= found.step
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 8, 32])
+def test_of_fast_steps_ranks_of_one_pace_are_quiet(ranks: int) -> None:
+    assert findings(seldom(job(ranks, 12_000, step_seconds=0.03, seed=ranks), 32)) == []
