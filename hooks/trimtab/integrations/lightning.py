@@ -121,11 +121,12 @@ class Hooks:
         del batch_idx
         if self.watch is None:
             return
+        if self._count_tokens is not None:
+            with self._guard.shield("count_tokens"):
+                self._batches.see_tokens(self._count_tokens(batch))
         with self._guard.shield("step"):
             share = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
             self._batches.see_outputs(outputs, share)
-            if self._count_tokens is not None:
-                self._batches.see_tokens(self._count_tokens(batch))
             if trainer.global_step != self._steps:
                 self._steps = trainer.global_step
                 result = self.watch.step(step=self._steps, **self._batches.take())

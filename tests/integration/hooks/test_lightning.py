@@ -304,6 +304,17 @@ def test_the_run_is_described_by_what_the_trainer_knows(
     assert measured(collector, "tokens") == dict.fromkeys(range(1, 5), 2.0 * 4 * 6)
 
 
+def test_tokens_that_cannot_be_counted_cost_nothing_else(
+    collector: RecordingCollector, make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = TrimtabCallback(count_tokens=lambda batch: batch["input_ids"].numel())
+    make_trainer(callback, max_steps=3).fit(Tiny(), rows(BATCHES))
+    assert list(measured(collector, "loss")) == [1, 2, 3]
+    told = [record.message for record in caplog.records if record.name == "trimtab"]
+    assert len(told) == 1, "once"
+    assert told[0].startswith("trimtab: count_tokens: list indices must be integers")
+
+
 def test_an_error_ends_the_run_and_the_next_fit_is_another(
     collector: RecordingCollector, make_trainer: MakeTrainer
 ) -> None:
