@@ -351,10 +351,13 @@ def test_report_to_is_enough(
     collector: RecordingCollector, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIMTAB_PROJECT", "by name")
+    monkeypatch.setenv("TRIMTAB_NAME", "of the environment")
     noted = Noted()
-    make_trainer(noted, report_to="trimtab", run_name="first").train()
-    (registration,) = collector.registrations.values()
-    assert (registration["project"], registration["name"]) == ("by name", "first")
+    for name in ("of the arguments", None):
+        make_trainer(noted, report_to="trimtab", run_name=name, max_steps=3).train()
+    names = [(each["project"], each["name"]) for each in collector.registrations.values()]
+    assert names == [("by name", "of the arguments"), ("by name", "of the environment")]
+    assert collector.rows() == [1, 2, 3] * 2
     assert measured(collector, "loss") == pytest.approx(noted.column("loss"), rel=1e-5)
 
 

@@ -17,6 +17,12 @@ def test_arguments_come_before_the_environment() -> None:
     assert JobSettings.from_environ(environ).url == "http://environ:1"
 
 
+def test_a_run_is_named_by_the_environment() -> None:
+    found = JobSettings.from_environ({"TRIMTAB_PROJECT": "gpt", "TRIMTAB_NAME": "first"})
+    assert (found.project, found.name) == ("gpt", "first")
+    assert JobSettings.from_environ({"TRIMTAB_PROJECT": "", "TRIMTAB_NAME": ""}) == JobSettings()
+
+
 def test_nothing_set_gives_the_defaults() -> None:
     assert JobSettings.from_environ({"TRIMTAB_URL": "", "TRIMTAB_DIR": ""}) == JobSettings()
 
