@@ -5,7 +5,8 @@ A rank's own time goes from the end of one exchange (the optimizer begins its st
 for the next are there (the first parameter, whose gradient comes last): optimizer, data, forward, backward.
 
 In host memory each step is timed, by the clock. On a CUDA device it is one step a second, by events, which
-wait for nothing. What is sharded (FSDP) is exchanged all along, and not measured.
+wait for nothing. What is sharded (FSDP) is exchanged all along, and not measured, nor is an optimizer whose
+step is compiled.
 """
 
 from __future__ import annotations
@@ -116,12 +117,16 @@ class HookedOwnTime:
         self._hooks.clear()
 
     def _ready(self, *_: Any) -> None:
+        if _is_compiled():
+            return
         try:
             self._timer.ready()
         except RuntimeError as error:  # whatever a device cannot do
             self._fail(error)
 
     def _exchanged(self, *_: Any) -> None:
+        if _is_compiled():
+            return
         try:
             self._timer.exchanged()
         except RuntimeError as error:  # as above
@@ -219,6 +224,13 @@ def own_time(model: Any, optimizer: Any, world_size: int, on_error: OnError) -> 
         return NullOwnTime()
     timer = _timer_for(getattr(getattr(parameter, "device", None), "type", ""))
     return NullOwnTime() if timer is None else HookedOwnTime(parameter, optimizers[0], timer, on_error)
+
+
+def _is_compiled() -> bool:
+    """Tell whether a compiler takes down what is done now: a clock has no place in what it makes of it."""
+    import torch
+
+    return torch.compiler.is_compiling()
 
 
 def _timer_for(device: str) -> Timer | None:

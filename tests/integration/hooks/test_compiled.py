@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 
 import trimtab
 from trimtab.capture.gradient_watch import RECORDED
+from trimtab.capture.own_time import PERIOD_S, HookedOwnTime, HostTimer
 from trimtab.testing import RecordingCollector
 from trimtab.vocabulary import is_measured
 
@@ -106,6 +108,27 @@ def test_a_norm_that_the_loop_gives_arrives_beside_a_compiled_optimizer_step(
             loss = loop.step(loop.model, optimize)
             watch.step(loss=loss, grad_norm=torch.tensor(loop.norms[-1]))
     assert collector.column("grad_norm") == pytest.approx(loop.norms)
+
+
+def test_the_own_time_of_a_compiled_optimizer_step_is_not_measured() -> None:
+    loop = Loop()
+    clock = itertools.count(0.0, PERIOD_S)
+    first = next(iter(loop.model.parameters()))
+    own = HookedOwnTime(first, loop.optimizer, HostTimer(), _fail, lambda: next(clock))
+    optimize = compiled(loop.optimizer.step)
+    for _ in range(STEPS):
+        loop.step(loop.model, optimize)
+    assert own.take() is None
+    for _ in range(3):
+        loop.step(loop.model, loop.optimizer.step)
+    taken = own.take()
+    assert taken is not None
+    assert 0.0 < taken < 60.0
+    own.close()
+
+
+def _fail(where: str, error: Exception) -> None:
+    raise AssertionError(f"{where}: {error}")
 
 
 def test_a_step_that_is_told_within_compiled_code_is_recorded_once(collector: RecordingCollector) -> None:
