@@ -34,6 +34,7 @@ class EventSource:
     def __init__(self, path: Path, columns: Columns, note: Note) -> None:
         self.path = path
         self.modified = 0.0
+        self.began_in = 0
         self._columns = columns
         self._note = note
         self._scalars = Scalars(columns)

@@ -24,6 +24,8 @@ NEWS_S: Final = 0.5
 MEMORY_S: Final = 1.0
 CLOSE_S: Final = 30.0
 FOLD_S: Final = 10.0
+"""How long a collector that gets no further is waited for."""
+FINISHED: Final = "finished"
 ENDED: Final = "trimtab tail follows its log no more"
 
 
@@ -81,11 +83,12 @@ class Follower:
         self._tell_news()
         return rows is not None
 
-    def finish(self) -> bool:
-        """Send the rest, end the run and tell what was found; False: the collector did not take it all."""
-        while (rows := self.source.poll()) is not None:
-            self._send(rows)
-        self._send(self.source.idle(end=True))
+    def finish(self, *, at_end: bool) -> bool:
+        """Send the rest, end the run and tell what was found; False: the collector did not take it all.
+
+        `at_end`: all that there is was read, so a last line without its end counts.
+        """
+        self._send(self.source.idle(end=at_end))
         self.source.close()
         if self._relay is None:
             self._telling.end(self.path, self._known.run if self._known else None, 0, 0)
@@ -137,7 +140,8 @@ class Follower:
     def _keep(self) -> None:
         assert self._relay is not None, "a row was sent"
         self._kept = time.monotonic()
-        self._memory.keep(self._relay.run, *self._sent)
+        attempt, step = self._sent
+        self._memory.keep(self._relay.run, max(0, attempt - self.source.began_in), step)
 
     def _tell_news(self) -> None:
         now = time.monotonic()
@@ -155,11 +159,11 @@ class Follower:
         """Wait until the collector has folded all, and tell the rest of what it found."""
         if self._news is None:
             return False
-        deadline = time.monotonic() + FOLD_S
-        while (status := self._news.status()) != "finished" and time.monotonic() < deadline:
-            if status is None:
-                break
+        came, moved = self._news.progress(), time.monotonic()
+        while came is not None and came[0] != FINISHED and time.monotonic() - moved < FOLD_S:
             time.sleep(0.05)
+            before, came = came, self._news.progress()
+            moved = moved if came == before else time.monotonic()
         self._tell_changed(math.inf)
         self._news.close()
-        return status == "finished"
+        return came is not None and came[0] == FINISHED

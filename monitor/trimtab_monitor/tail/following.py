@@ -49,7 +49,7 @@ class Following:
             while not stop.is_set() and not self._is_over(self._turn()):
                 pass
         finally:
-            took = [self._finish(follower) for follower in self.followers]
+            took = [self._finish(follower, at_end=not stop.is_set()) for follower in self.followers]
         if self.failed and not any(follower.rows for follower in self.followers):
             raise ValueError("; ".join(self.failed))
         return all(took)
@@ -90,5 +90,5 @@ class Following:
         quiet = max([self.began, *(follower.quiet_since for follower in self.followers)])
         return self.until.idle_s is not None and time.monotonic() - quiet >= self.until.idle_s
 
-    def _finish(self, follower: Follower) -> bool:
-        return True if follower.problem is not None and not follower.rows else follower.finish()
+    def _finish(self, follower: Follower, *, at_end: bool) -> bool:
+        return True if follower.problem is not None and not follower.rows else follower.finish(at_end=at_end)

@@ -19,6 +19,7 @@ from trimtab_monitor.tail.line_rows import CsvRows, JsonRows, LineRows
 from trimtab_monitor.tail.text_rows import TextRows
 
 TABLES: Final = (".csv", ".tsv")
+STANDARD_INPUT: Final = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,12 @@ def refuse(path: Path) -> None:
     """Refuse what cannot grow by lines.
 
     Raises:
-        NoRun: it is compressed, or a document that is written as a whole.
+        NoRun: it is standard input, compressed, or a document that is written as a whole.
     """
+    if path == STANDARD_INPUT:
+        raise NoRun(
+            path, None, "is standard input, which cannot be followed", "keep it in a file: ... | tee log"
+        )
     if path.suffix.lower() == COMPRESSED:
         raise NoRun(path, None, "is compressed, and cannot be followed", f"use trimtab replay {path}")
     if path.suffix.lower() == ".json":

@@ -38,10 +38,11 @@ class News:
         self.incidents |= {each["id"]: each for each in told}
         return changed
 
-    def status(self) -> str | None:
-        """Return the run's status, None if the collector does not tell."""
+    def progress(self) -> tuple[str, int] | None:
+        """Return the run's status and its last step, None if the collector does not tell."""
         try:
-            return str(self._asking.get(self._path)["status"])
+            told = self._asking.get(self._path)
+            return str(told["status"]), int(told["last_step"])
         except (OSError, KeyError, TypeError):
             return None
 

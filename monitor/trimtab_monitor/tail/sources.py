@@ -15,9 +15,13 @@ from trimtab_monitor.tail.steps import Placed, Steps
 
 
 class Source(Protocol):
-    """Something that grows; `path` is what people call it."""
+    """Something that grows; `path` is what people call it.
+
+    `began_in` is the attempt that the file, as it is now, begins with.
+    """
 
     path: Path
+    began_in: int
 
     @property
     def modified(self) -> float:
@@ -58,6 +62,8 @@ class LineSource:
         self._rows: LineRows | None = None
         self._steps = Steps(str(path), note)
         self._last: Row | None = None
+        self.began_in = 0
+        self._begins = False
 
     @property
     def modified(self) -> float:
@@ -109,6 +115,7 @@ class LineSource:
             return rows[known[-1] + 1 :]
         if self._last is not None:
             self._note(f"{self.path}: was truncated or replaced: goes on from its new beginning")
+        self._begins = True
         return rows
 
     def _placed(self, rows: list[Row]) -> list[Placed]:
@@ -116,6 +123,8 @@ class LineSource:
         for row in (row for row in rows if row.values):
             place = self._steps.place(row)
             if place is not None:
+                if self._begins:
+                    self.began_in, self._begins = place.attempt, False
                 placed.append(place)
                 self._last = row
         return placed

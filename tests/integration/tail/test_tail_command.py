@@ -115,6 +115,27 @@ def test_a_second_start_goes_on_with_the_same_run(
     assert collector.column("step_seconds") == [0.012] * 60
 
 
+def test_a_second_start_goes_on_in_a_file_that_took_the_place_of_another(
+    tmp_path: Path, collector: RecordingCollector, start: Start
+) -> None:
+    table = tmp_path / "metrics.csv"
+    table.write_text("step,loss\n" + "".join(f"{step},2.5\n" for step in range(1, 101)))
+    process = start(table, "--url", collector.url)
+    collector.wait_until(rows_of(100))
+    table.rename(tmp_path / "metrics.csv.1")
+    table.write_text("step,loss\n" + "".join(f"{step},2.25\n" for step in range(1, 31)) + "31,2.")
+    collector.wait_until(rows_of(130))
+    assert ended(process, signal.SIGTERM)[0] == 0
+    table.write_text("step,loss\n" + "".join(f"{step},2.25\n" for step in range(1, 61)))
+    ended(start(table, "--url", collector.url, "--once"))
+    assert len(collector.registrations) == 1
+    assert [collector.rows(attempt=attempt) for attempt in range(3)] == [
+        list(range(1, 101)),
+        list(range(1, 31)),
+        list(range(31, 61)),
+    ]
+
+
 def test_incidents_are_told_as_they_come(tmp_path: Path, start: Start) -> None:
     log = tmp_path / "exp7" / "log.jsonl"
     log.parent.mkdir()

@@ -38,7 +38,6 @@ def board(tmp_path: Path) -> Board:
 
 def test_each_step_is_one_row_however_its_tags_arrive(board: Board) -> None:
     writer = board.writer()
-    assert board.source.missing is False or board.found() == []
     found = []
     for step in range(1, 61):
         writer.add_scalar("train/loss", 4.0 / step, step, walltime=1.7e9 + step)

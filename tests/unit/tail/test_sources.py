@@ -82,6 +82,7 @@ def test_a_table_that_begins_anew_is_another_attempt(tmp_path: Path) -> None:
     log.path.write_text("step,loss\n1,2.625\n")
     assert log.found() == [(1, 1, {"loss": 2.625})]
     assert "was truncated or replaced" in log.notes[0]
+    assert log.source.began_in == 1
 
 
 def test_a_header_that_comes_again_is_none_of_the_rows(tmp_path: Path) -> None:
@@ -173,6 +174,11 @@ def test_what_cannot_be_watched_is_told(tmp_path: Path, name: str, text: str) ->
 def test_what_does_not_grow_by_lines_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(NoRun, match="use trimtab replay"):
         refuse(tmp_path / name)
+
+
+def test_standard_input_is_refused() -> None:
+    with pytest.raises(NoRun, match="keep it in a file"):
+        refuse(Path("-"))
 
 
 def test_of_a_folder_the_newest_log_is_followed_and_those_that_appear(tmp_path: Path) -> None:
