@@ -3,6 +3,7 @@
     .venv/bin/python benchmarks/hooks.py [--only cost|kill|throughput|import|device …]
     .venv/bin/python benchmarks/hooks.py --only cost [--clients floor trimtab] [--metrics 3] [--share 0.2]
     .venv/bin/python benchmarks/hooks.py --only throughput [--ways default] [--seconds 180] [--threads 1]
+    .venv/bin/python benchmarks/hooks.py --tables RUN.jsonl …       # Markdown, from the lines of earlier runs
 
 Every client logs the same metrics once a step, in a process and a folder of its own: back to back, which is
 the worst case for a client with a thread, and with a millisecond of Python work between two steps, which is
@@ -15,13 +16,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from hooks_bench import cost, importing, kill
 from hooks_bench.clients import CLIENTS
 from hooks_bench.clients.client import WIDTHS
+from hooks_bench.ranges import RunsError, markdown, read_lines
 from hooks_bench.report import (
     Line,
     cost_table,
@@ -127,12 +131,22 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=at_least(1), default=150, help="that the GPT is trained for in all")
     parser.add_argument("--threads", type=int, help="of torch; as many as it takes by itself unless given")
+    parser.add_argument(
+        "--tables", nargs="+", type=Path, metavar="FILE", help="print tables of earlier runs, measure nothing"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure what was asked for."""
     asked = parse()
+    if asked.tables:
+        try:
+            print(markdown(read_lines(asked.tables)))
+        except RunsError as error:
+            print(f"hooks.py: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        return
     with TemporaryDirectory(prefix="hooks-bench-") as folder:
         os.environ["TRIMTAB_DIR"] = folder
         for part in PARTS:
