@@ -18,10 +18,10 @@ from trimtab.outbound.records import EVENT_KIND, events_in, row_width, rows_in
 from trimtab.outbound.ring import Stretch, attempt_of, kind_of
 from trimtab.vocabulary import NOT_MEASURED, Batch, Device
 
-MAX_ROWS: Final = 16384
-"""Rows of one batch: below a megabyte with the standard metrics."""
-MAX_BYTES: Final = 2**20
-"""Columns of one batch, so that the collector never refuses one for its size."""
+MAX_ROWS: Final = 4096
+"""Rows of one batch, where it has few columns."""
+MAX_BYTES: Final = 2**18
+"""Columns of one batch: the collector refuses none for its size, and the job holds no large one in memory."""
 
 Event = Mapping[str, Any]
 

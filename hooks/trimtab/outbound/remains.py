@@ -48,8 +48,15 @@ def _note_spooled(rings: FoundRings, spool: FileSpool) -> None:
     last: SpoolRecord | None = None
     for last in spool.records():
         rings.note(last.attempt, last.seq, last.ring_end)
-    if last is not None and not rings.ended:
-        rings.ended = any(event.get("kind") == wire.RUN_END for event in wire.decode(last.body).events)
+    rings.ended = rings.ended or (last is not None and _tells_end(last))
+
+
+def _tells_end(record: SpoolRecord) -> bool:
+    try:
+        events = wire.decode(record.body).events
+    except wire.WireError:
+        return False  # its collector will say what is wrong with it
+    return any(event.get("kind") == wire.RUN_END for event in events)
 
 
 class _Remains:

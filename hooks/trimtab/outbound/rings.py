@@ -178,8 +178,11 @@ class Rings:
 
 
 def _short(ring: Ring) -> bool:
-    """Tell whether records were dropped since this was told, or more than half of the ring is full."""
-    return _untold(ring) > 0 or 2 * (ring[Slot.HEAD] - ring[Slot.TAIL]) > ring.capacity
+    """Tell whether records were dropped since this was told, or three quarters of the ring are full.
+
+    The writer wakes the reader at a half: one that comes in time for that needs no larger ring.
+    """
+    return _untold(ring) > 0 or 4 * (ring[Slot.HEAD] - ring[Slot.TAIL]) > 3 * ring.capacity
 
 
 def _untold(ring: Ring) -> int:

@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     import urllib3
 
-CONNECT_SECONDS: Final = 2.0
-READ_SECONDS: Final = 10.0
 _LARGEST_ANSWER: Final = 4 * 2**20
 _CHUNK: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: for a connection, for the next bytes, for the whole body of an answer."""
+
+    connect: float = 2.0
+    read: float = 10.0
+    body: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +50,15 @@ class HttpTransport:
     be reached: an embedded collector may have to be started anew, on another port.
     """
 
-    def __init__(self, find: Callable[[], str]) -> None:
+    def __init__(self, find: Callable[[], str], patience: Patience | None = None) -> None:
         import urllib3
 
         # Loaded here and now: a child that is forked while a thread imports a module can never import it.
         "localhost".encode("idna")
         self._find = find
         self._base: str | None = None
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+        self._patience = patience or Patience()
+        timeout = urllib3.Timeout(connect=self._patience.connect, read=self._patience.read)
         self._pool: urllib3.PoolManager = urllib3.PoolManager(
             num_pools=2, maxsize=2, retries=False, timeout=timeout
         )
@@ -67,23 +75,22 @@ class HttpTransport:
             response = self._pool.request(
                 "POST", base + path, body=body, headers=headers, preload_content=False, redirect=False
             )
-            return Answer(response.status, _read(response), retry_after(response.headers))
+            return Answer(response.status, self._read(response), retry_after(response.headers))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self._base = None
             reason = getattr(error, "reason", None) or error
             raise UnreachableError(f"{base or 'no collector'}: {reason}") from error
 
-
-def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    """Read the answer, bounded in size and in time: what answers may be anything that listens there."""
-    deadline = time.monotonic() + 3 * READ_SECONDS
-    body = b""
-    while chunk := response.read1(_CHUNK):
-        body += chunk
-        if len(body) > _LARGEST_ANSWER or time.monotonic() > deadline:
-            response.close()
-            raise TimeoutError(f"the answer did not end: {len(body)} bytes so far")
-    return body
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """Read the answer, bounded in size and in time: what answers may be anything that listens there."""
+        deadline = time.monotonic() + self._patience.body
+        body = b""
+        while chunk := response.read1(_CHUNK):
+            body += chunk
+            if len(body) > _LARGEST_ANSWER or time.monotonic() > deadline:
+                response.close()
+                raise TimeoutError(f"the answer did not end: {len(body)} bytes so far")
+        return body
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
