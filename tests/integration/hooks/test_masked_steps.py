@@ -67,11 +67,12 @@ def test_masking_is_on_exactly_where_the_run_may_roll_back(
 ) -> None:
     caplog.set_level(logging.WARNING)
     with RunningCollector(home / "collector") as collector, httpx.Client(base_url=collector.url) as http:
-        for options, masks in (
+        cases: tuple[tuple[dict[str, Any], bool], ...] = (
             ({}, False),
             ({"rollback": "off", "mask_non_finite": True}, True),
             ({"rollback": "advise", "mask_non_finite": False}, False),
-        ):
+        )
+        for options, masks in cases:
             run, losses = train(collector.url, **options)
             assert math.isfinite(losses[-1]) is masks
             values = http.get(f"/v1/runs/{run}/series", params={"metric": "step_masked"})
