@@ -65,7 +65,7 @@ def cost(client: Client, task: Task) -> None:
     taken = array("q", bytes(8 * task.steps))
     rest = between(task.pace)
     before_mb, began = memory.resident_mb(), time.perf_counter()
-    with client.opened(task.url) as log:
+    with client.opened(task.url, task.width) as log:
         open_s, open_cpu_s = time.perf_counter() - began, time.process_time()
         for step in range(task.steps):
             values = metrics(task.width, step)
@@ -90,7 +90,7 @@ def cost(client: Client, task: Task) -> None:
 def kill(client: Client, task: Task) -> None:
     """Log the steps, and be killed straight after the last call."""
     rest = between(task.pace)
-    with client.opened(task.url) as log:
+    with client.opened(task.url, task.width) as log:
         for step in range(task.steps):
             rest()
             log(step, metrics(task.width, step))
@@ -99,7 +99,7 @@ def kill(client: Client, task: Task) -> None:
 
 def open_only(client: Client, task: Task) -> None:
     """Open, and close soon: the next start on this machine."""
-    with client.opened(task.url):
+    with client.opened(task.url, task.width):
         time.sleep(NEXT_START_S)
 
 

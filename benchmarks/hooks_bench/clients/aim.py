@@ -12,8 +12,8 @@ from hooks_bench.clients.client import Client, Log
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Log]:
-    del url
+def opened(url: str, width: int) -> Iterator[Log]:
+    del url, width
     run = import_module("aim").Run(repo=".", system_tracking_interval=None, log_system_params=False)
 
     def log(step: int, values: Mapping[str, float]) -> None:

@@ -21,15 +21,16 @@ class Client:
     """A client, in the folder that its process runs in.
 
     `opened` gives what logs a step, and closes the client at the end of the block; it is given the address
-    of a collector, which only Trimtab needs. `read` counts the steps that can be read back in that folder
-    afterwards; None: it is not read that way. `distribution` is what is installed, empty for what Python has.
+    of a collector, which only Trimtab needs, and how many metrics a step will have. `read` counts the steps
+    that can be read back in that folder afterwards; None: it is not read that way. `distribution` is what is
+    installed, empty for what Python has.
     A slow client is given a `share` of the steps of the others, and perhaps not all `widths`, so that the
     figures arrive the same day.
     """
 
     name: str
     distribution: str
-    opened: Callable[[str], AbstractContextManager[Log]]
+    opened: Callable[[str, int], AbstractContextManager[Log]]
     read: Callable[[], int] | None
     share: float = 1.0
     widths: tuple[int, ...] = WIDTHS

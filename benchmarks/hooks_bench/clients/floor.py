@@ -15,8 +15,8 @@ KEPT: Final = 100
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Log]:
-    del url
+def opened(url: str, width: int) -> Iterator[Log]:
+    del url, width
     kept: deque[tuple[int, float, Mapping[str, float]]] = deque(maxlen=KEPT)
 
     def log(step: int, values: Mapping[str, float]) -> None:

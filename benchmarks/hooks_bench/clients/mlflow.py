@@ -14,8 +14,8 @@ OFFLINE: Final = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Log]:
-    del url
+def opened(url: str, width: int) -> Iterator[Log]:
+    del url, width
     mlflow = import_module("mlflow")
     mlflow.set_tracking_uri(STORE)
     mlflow.set_experiment(PROJECT)

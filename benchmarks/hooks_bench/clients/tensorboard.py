@@ -13,8 +13,8 @@ FOLDER: Final = "runs"
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Log]:
-    del url
+def opened(url: str, width: int) -> Iterator[Log]:
+    del url, width
     writer = import_module("torch.utils.tensorboard").SummaryWriter(FOLDER)
 
     def log(step: int, values: Mapping[str, float]) -> None:

@@ -14,8 +14,8 @@ from hooks_bench.clients.client import PROJECT, Client, Log
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Log]:
-    del url
+def opened(url: str, width: int) -> Iterator[Log]:
+    del url, width
     trackio = import_module("trackio")
     run = trackio.init(project=PROJECT, embed=False, auto_log_gpu=False, auto_log_cpu=False)
 

@@ -20,8 +20,8 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Log]:
-    del url
+def opened(url: str, width: int) -> Iterator[Log]:
+    del url, width
     wandb = import_module("wandb")
     run = wandb.init(project=PROJECT, mode="offline")
 
