@@ -153,6 +153,7 @@ def pipeline(root: Path, url: str) -> Pipeline:
 def record(path: Pipeline) -> None:
     for step in range(1, STEPS + 1):
         path.recorder.row(step, float(step), {"loss": 1.0})
+    path.recorder.alarm()  # drain at once
 
 
 @pytest.mark.parametrize("kind", RUBBISH)
