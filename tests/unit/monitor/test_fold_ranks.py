@@ -131,3 +131,24 @@ def test_a_device_that_saves_a_checkpoint_for_all_is_not_faulty() -> None:
         effects.append(fold(state, BatchReceived(NOW + second, "run", batch), SETTINGS))
     effects += fleet(state, 340, 400)
     assert incidents(effects, "faulty_device") == []
+
+
+def test_what_ranks_made_of_a_step_is_told_of_the_run_and_not_mixed_with_another_attempt() -> None:
+    state = new(world_size=2)
+    send(state, 1, rank=0, loss=1.0, grad_norm_sq_shard=9.0, **{"grad_norm_sq_shard/a": 9.0})
+    send(state, 1, rank=1, loss=3.0, grad_norm_sq_shard=16.0)
+    told = {"loss/mean": 2.0, "loss/min": 1.0, "loss/max": 3.0, "grad_norm": 5.0, "grad_norm/a": 3.0}
+    assert told.items() <= state.latest.items()
+    assert "grad_norm_sq_shard/a" not in state.latest
+    send(state, 2, rank=0, loss=9.0, grad_norm_sq_shard=1e6)
+    again = wire.Batch(
+        rank=1,
+        seq=0,
+        attempt=1,
+        step=array("q", [2]),
+        time=array("d", [NOW + 9]),
+        metrics={"loss": array("d", [2.0]), "grad_norm_sq_shard": array("d", [1.0])},
+    )
+    fold(state, BatchReceived(NOW + 9, "run", again), SETTINGS)
+    assert told.items() <= state.latest.items()
+    assert state.losses.waiting.keys() == state.shards.waiting.keys() == {2}
