@@ -135,7 +135,8 @@ def test_a_device_that_saves_a_checkpoint_for_all_is_not_faulty() -> None:
 
 def test_what_ranks_made_of_a_step_is_told_of_the_run_and_not_mixed_with_another_attempt() -> None:
     state = new(world_size=2)
-    send(state, 1, rank=0, loss=1.0, grad_norm_sq_shard=9.0, **{"grad_norm_sq_shard/a": 9.0})
+    layer: dict[str, Any] = {"grad_norm_sq_shard/a": 9.0}
+    send(state, 1, rank=0, loss=1.0, grad_norm_sq_shard=9.0, **layer)
     send(state, 1, rank=1, loss=3.0, grad_norm_sq_shard=16.0)
     told = {"loss/mean": 2.0, "loss/min": 1.0, "loss/max": 3.0, "grad_norm": 5.0, "grad_norm/a": 3.0}
     assert told.items() <= state.latest.items()
