@@ -104,12 +104,14 @@ class ProcessDir:
     def make_ring(self, capacity: int, number: int = 0) -> Ring:
         """Make a ring of this process's, the first being 0.
 
+        A later one takes memory as far as it is used only: a burst may need little of it.
+
         Raises:
             OSError: there is no room for it.
         """
         place = self.place_for_ring(capacity, number=number)
         try:
-            return Ring.create(place, capacity)
+            return Ring.create(place, capacity, touched=number == 0)
         except OSError:
             place.unlink(missing_ok=True)
             raise

@@ -130,8 +130,10 @@ class Ring:
         self._header = memoryview(memory)[:PAGE].cast("Q")
 
     @classmethod
-    def create(cls, path: Path, capacity: int) -> Ring:
+    def create(cls, path: Path, capacity: int, touched: bool = True) -> Ring:
         """Make a ring file; its blocks are reserved, so that a full disk cannot kill the job later.
+
+        `touched`: its pages are mapped now, so that the first lap takes no page fault in the training thread.
 
         Raises:
             OSError: there is no room, or the file system cannot map files.
@@ -143,17 +145,18 @@ class Ring:
             memory = mmap.mmap(descriptor, PAGE + capacity)
         finally:
             os.close(descriptor)
-        return cls._new(memory, capacity)
+        return cls._new(memory, capacity, touched)
 
     @classmethod
     def anonymous(cls, capacity: int) -> Ring:
         """Make a ring that dies with the process, for where no file can be had."""
         capacity = _whole_pages(capacity)
-        return cls._new(mmap.mmap(-1, PAGE + capacity), capacity)
+        return cls._new(mmap.mmap(-1, PAGE + capacity), capacity, touched=True)
 
     @classmethod
-    def _new(cls, memory: mmap.mmap, capacity: int) -> Ring:
-        _touch(memory)  # each page, now: the first lap takes no page fault in the training thread
+    def _new(cls, memory: mmap.mmap, capacity: int, touched: bool) -> Ring:
+        if touched:
+            _touch(memory)
         _PREAMBLE.pack_into(memory, 0, _MAGIC, _VERSION, capacity)
         return cls(memory, capacity)
 
