@@ -70,7 +70,7 @@ class Journal:
         self._guard = guard
         self._tell_beside = tell_beside
         self._on_attempt = on_attempt
-        self._deferred = DeferredReader(drops)
+        self._deferred = DeferredReader(drops, wake=recorder.alarm)
         self._tokens = values.tokens
         self._bundles = values.bundles
         self._last_tick = math.nan

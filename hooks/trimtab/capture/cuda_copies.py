@@ -18,6 +18,9 @@ from trimtab.capture.bundle import Bundle
 from trimtab.capture.copies import Transfer
 from trimtab.capture.host_slots import MARKERS, Slot, Slots
 
+_Named = tuple[tuple[str, ...], Tensor]
+"""Names, and their values in a tensor of shape (len(names),)."""
+
 
 class Mark(Protocol):
     """A point in a stream's work, as `torch.cuda.Event` is."""
@@ -58,10 +61,11 @@ class CudaCopier:
         held = gathered(tensors)
         if bundles:
             held += [_copyable(bundle) for bundle in bundles]
-        for bundle in held:
-            self.slots.provide(bundle.tensor)
+        for names, tensor in held:
+            self.slots.provide(tensor.dtype, len(names))
         mark = self.runtime.mark(self.marks.popleft() if self.marks else None)
-        return [CudaTransfer(self, bundle, mark, is_last=bundle is held[-1]) for bundle in held]
+        last = len(held) - 1
+        return [CudaTransfer(self, *each, mark, index == last) for index, each in enumerate(held)]
 
 
 class CudaTransfer:
@@ -69,21 +73,23 @@ class CudaTransfer:
 
     __slots__ = ("_copier", "_is_last", "_mark", "_slot", "_tensor", "names")
 
-    def __init__(self, copier: CudaCopier, bundle: Bundle, mark: Mark, is_last: bool) -> None:
+    def __init__(
+        self, copier: CudaCopier, names: tuple[str, ...], tensor: Tensor, mark: Mark, is_last: bool
+    ) -> None:
         self._copier, self._mark, self._is_last = copier, mark, is_last
-        self.names = bundle.names
-        self._tensor: Tensor | None = bundle.tensor
+        self.names = names
+        self._tensor: Tensor | None = tensor
         self._slot: Slot | None = None
 
     def begin(self) -> bool:
         """Begin the copy; False: all slots are in use."""
         assert self._tensor is not None, "a copy begins once"
         copier, tensor = self._copier, self._tensor
-        slot = copier.slots.pop(tensor)
+        slot = copier.slots.pop(tensor.dtype, len(self.names))
         if slot is None:
             return False
         try:
-            copier.runtime.copy(slot.values[: len(tensor)], tensor, self._mark)
+            copier.runtime.copy(slot.values[: len(self.names)], tensor, self._mark)
         except RuntimeError:
             copier.slots.push(slot)
             raise
@@ -120,8 +126,8 @@ class CudaTransfer:
         return self._slot.is_full(len(self.names))
 
 
-def gathered(tensors: Mapping[str, Tensor]) -> list[Bundle]:
-    """Return the values of one-element tensors, gathered by one kernel for each dtype.
+def gathered(tensors: Mapping[str, Tensor]) -> list[_Named]:
+    """Return the values of one-element tensors by name, gathered by one kernel for each dtype.
 
     A loss keeps no graph alive by it. Integers and what else has no NaN are turned into float64 before, by
     a kernel each.
@@ -129,20 +135,20 @@ def gathered(tensors: Mapping[str, Tensor]) -> list[Bundle]:
     Raises:
         TypeError: a tensor is complex.
     """
-    groups: dict[torch.dtype, tuple[list[str], list[Tensor]]] = {}
-    for name, tensor in tensors.items():
-        value = tensor.detach() if tensor.requires_grad else tensor
-        if value.ndim:
-            value = value.reshape(())
-        if value.dtype not in MARKERS:
-            value = _as_float64(value)
-        names, values = groups.setdefault(value.dtype, ([], []))
-        names.append(name)
-        values.append(value)
-    return [Bundle(tuple(names), torch.stack(values)) for names, values in groups.values()]
+    values = [each.detach() if each.requires_grad else each for each in tensors.values()]
+    common = values[0].dtype if values else None
+    if common in MARKERS and all(each.dtype is common and not each.ndim for each in values):
+        return [(tuple(tensors), torch.stack(values))]
+    groups: dict[torch.dtype, dict[str, Tensor]] = {}
+    for name, value in zip(tensors, values, strict=True):
+        scalar = value.reshape(()) if value.ndim else value
+        if scalar.dtype not in MARKERS:
+            scalar = _as_float64(scalar)
+        groups.setdefault(scalar.dtype, {})[name] = scalar
+    return [(tuple(group), torch.stack(list(group.values()))) for group in groups.values()]
 
 
-def _copyable(bundle: Bundle) -> Bundle:
+def _copyable(bundle: Bundle) -> _Named:
     """Return a bundle whose tensor can be copied as it is.
 
     Raises:
@@ -153,7 +159,7 @@ def _copyable(bundle: Bundle) -> Bundle:
         raise ValueError(f"{len(bundle.names)} names for a tensor of shape {tuple(tensor.shape)}")
     if tensor.dtype not in MARKERS:
         tensor = _as_float64(tensor)
-    return Bundle(bundle.names, tensor.contiguous())
+    return bundle.names, tensor.contiguous()
 
 
 def _as_float64(value: Tensor) -> Tensor:

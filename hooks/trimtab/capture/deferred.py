@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CAPACITY: Final = 1024
 """Rows under way at most. A host can be ahead of its device by about as many kernels, so by no more steps."""
 LATE: Final = "values did not arrive from the device in time"
+WAKE_AT: Final = CAPACITY // 4
+"""Rows under way at which whoever fetches is called, though its time has not come."""
 _POLL_S: Final = 0.001
 
 
@@ -51,6 +53,7 @@ class DeferredReader:
     `submit`, `ready` and `finish` are for one thread at a time. `fetch` may run on another one beside them:
     it is what talks to devices, so that `submit` need not. At most `capacity` rows are under way; a row
     beyond that is dropped and counted: the older ones arrive first, and waiting for them would stall the job.
+    `wake` calls whoever fetches.
     """
 
     def __init__(
@@ -58,10 +61,12 @@ class DeferredReader:
         drops: Tally,
         copier_for: Callable[[torch.device], Copier] = copier_for,
         capacity: int = CAPACITY,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._drops = drops
         self._taker = Taker(drops, copier_for)
         self._capacity = capacity
+        self._wake = wake
         self._stages = _Stages()
         self._given_up: list[Transfer] = []
         self._under_way = 0
@@ -83,6 +88,8 @@ class DeferredReader:
         pending = _Pending(row, self._taker.take(row))
         self._under_way += 1
         self._stages.submitted.append(pending)
+        if self._under_way == WAKE_AT:
+            self._wake()
 
     def fetch(self) -> bool:
         """Begin copies and take in what has arrived; never waits. True: there was something to do."""

@@ -59,15 +59,15 @@ class Slots:
         self._host_memory = host_memory
         self._free: dict[tuple[torch.dtype, int], deque[Slot]] = {}
 
-    def provide(self, tensor: Tensor) -> None:
-        """Make memory for tensors like this one, unless there is some."""
-        key = _kind(tensor)
+    def provide(self, dtype: torch.dtype, count: int) -> None:
+        """Make memory for copies of so many values, unless there is some."""
+        key = dtype, _size(count)
         if key not in self._free:
             self._free[key] = self._made(*key)
 
-    def pop(self, tensor: Tensor) -> Slot | None:
-        """Return a slot for a tensor of shape (n,); None: all are in use."""
-        free = self._free[_kind(tensor)]
+    def pop(self, dtype: torch.dtype, count: int) -> Slot | None:
+        """Return a slot for so many values; None: all are in use."""
+        free = self._free[dtype, _size(count)]
         return free.popleft() if free else None
 
     def push(self, slot: Slot) -> None:
@@ -84,5 +84,5 @@ class Slots:
         return free
 
 
-def _kind(tensor: Tensor) -> tuple[torch.dtype, int]:
-    return tensor.dtype, 1 << (len(tensor) - 1).bit_length()
+def _size(count: int) -> int:
+    return 1 << (count - 1).bit_length()

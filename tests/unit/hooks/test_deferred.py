@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trimtab.capture.bundle import Bundle
 from trimtab.capture.copies import LateCopier, Transfer
-from trimtab.capture.deferred import LATE, DeferredReader
+from trimtab.capture.deferred import LATE, WAKE_AT, DeferredReader
 from trimtab.capture.taking import IN_CAPTURE, RowValues
 from trimtab.guard import Tally
 from trimtab.vocabulary import is_measured
@@ -177,6 +177,14 @@ def test_a_row_beyond_the_capacity_is_dropped_and_counted(
     assert (len(reader), drops.take(), device.waits) == (4, {(LATE, ""): 2}, 0)
     device.arrive()
     assert steps(reader) == [1, 2, 3, 4]
+
+
+def test_whoever_fetches_is_called_before_there_are_too_many(drops: Tally) -> None:
+    calls: list[int] = []
+    asked = DeferredReader(drops, wake=lambda: calls.append(1))
+    for step in range(1, 2 * WAKE_AT):
+        asked.submit(row(step, loss=1.0))
+        assert len(calls) == (step >= WAKE_AT)
 
 
 def test_a_step_within_a_capture_keeps_what_the_host_knows(

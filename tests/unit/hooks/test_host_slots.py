@@ -26,8 +26,8 @@ def slots(runtime: PretendedRuntime) -> Slots:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_it_is_full_when_every_value_has_come(slots: Slots, dtype: torch.dtype) -> None:
     values = torch.tensor([math.nan, -math.inf, 0.0], dtype=dtype)
-    slots.provide(values)
-    slot = slots.pop(values)
+    slots.provide(dtype, 3)
+    slot = slots.pop(dtype, 3)
     assert slot is not None
     for index in range(3):
         assert not slot.is_full(3)
@@ -52,29 +52,29 @@ def test_the_marker_is_a_nan_that_no_arithmetic_yields(dtype: torch.dtype) -> No
 
 def test_sizes_share_slots(slots: Slots, runtime: PretendedRuntime) -> None:
     for size in range(1, 1025):
-        slots.provide(torch.zeros(size))
+        slots.provide(torch.float32, size)
     assert runtime.slabs == 11
-    three = slots.pop(torch.zeros(3))
+    three = slots.pop(torch.float32, 3)
     assert three is not None
     assert three.values.shape == (4,)
 
 
 def test_when_all_are_in_use_there_is_none(slots: Slots) -> None:
-    wide = torch.zeros(1000)
-    slots.provide(wide)
-    taken = [slots.pop(wide) for _ in range(5)]
+    wide = (torch.float32, 1000)
+    slots.provide(*wide)
+    taken = [slots.pop(*wide) for _ in range(5)]
     assert [slot is None for slot in taken] == [False] * 4 + [True]
     first = taken[0]
     assert first is not None
     slots.push(first)
-    assert slots.pop(wide) is first
+    assert slots.pop(*wide) is first
 
 
 def test_slots_made_in_inference_mode_can_be_written_to_outside_it(slots: Slots) -> None:
     one = torch.zeros(1)
     with torch.inference_mode():
-        slots.provide(one)
-    slot = slots.pop(one)
+        slots.provide(torch.float32, 1)
+    slot = slots.pop(torch.float32, 1)
     assert slot is not None
     slot.values.copy_(one)
     slots.push(slot)
