@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from trimtab_monitor.kinds import KINDS
-from trimtab_monitor.replay.runner import Replayed
 from trimtab_monitor.types import Incident
+
+if TYPE_CHECKING:  # it brings all detectors, and who follows a log has none
+    from trimtab_monitor.replay.runner import Replayed
 
 KIND_WIDTH: Final = max(map(len, KINDS))
 STYLES: Final = {"info": "cyan", "warning": "yellow", "critical": "bold red"}
