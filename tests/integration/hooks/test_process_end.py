@@ -37,9 +37,9 @@ while True:
 """
 
 
-def job(program: str, url: str, cwd: Path) -> subprocess.Popen[str]:
+def job(program: str, url: str, cwd: Path, **more: str) -> subprocess.Popen[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
-    environ |= {"TRIMTAB_DIR": str(cwd / "home"), "TRIMTAB_URL": url}
+    environ |= {"TRIMTAB_DIR": str(cwd / "home"), "TRIMTAB_URL": url, **more}
     return subprocess.Popen(
         [sys.executable, "-c", program], cwd=cwd, env=environ, stdout=subprocess.PIPE, text=True
     )
@@ -72,8 +72,8 @@ def leftovers(root: Path, collector: CollectorDouble) -> Leftovers:
     return Leftovers(root, client, NOWHERE, Rejected(root, Tally()), lambda _: client)
 
 
-def kill_after(seconds: float, url: str, cwd: Path) -> str:
-    with job(STEPS, url, cwd) as process:
+def kill_after(seconds: float, url: str, cwd: Path, **more: str) -> str:
+    with job(STEPS, url, cwd, **more) as process:
         run = first_line(process)
         wait_for((cwd / "returned").exists)
         time.sleep(seconds)
@@ -116,6 +116,22 @@ def test_a_job_killed_while_it_sends_loses_and_doubles_nothing(
     Leftovers(root, client, collector.url, Rejected(root, Tally()), lambda _: client).sweep()
     check_exactly_once(collector, run, returned(tmp_path))
     assert len(collector.events("process_died", run)) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_job_killed_while_its_ring_grows_loses_nothing_but_what_it_counts(
+    tmp_path: Path, seed: int
+) -> None:
+    """It begins with a ring for some hundred steps, and is in its third within a moment."""
+    seconds = random.Random(seed).uniform(0.0, 0.3)
+    run = kill_after(seconds, NOWHERE, tmp_path, TRIMTAB_RING_BYTES=str(64 * 1024))
+    collector = CollectorDouble()
+    leftovers(tmp_path / "home" / "spool-remote", collector).sweep()
+    steps = collector.rows(run)
+    dropped = sum(event["count"] for event in collector.events("samples_dropped", run))
+    assert steps == sorted(set(steps))
+    assert returned(tmp_path) <= len(steps) + dropped <= returned(tmp_path) + 1
+    assert rings_in_memory(run) == []
 
 
 def test_a_sweep_that_is_cut_off_at_any_batch_is_gone_on_with(tmp_path: Path) -> None:
@@ -265,19 +281,6 @@ print(watch.run)
     assert set(collector.column("loss", parent)) == {1.0}
     (child,) = set(collector.registrations) - {parent}
     assert collector.column("loss", child) == [2.0]
-
-
-def test_data_loader_workers_are_safe(tmp_path: Path, collector: RecordingCollector) -> None:
-    program = """
-import torch, trimtab
-from torch.utils.data import DataLoader, TensorDataset
-with trimtab.watch(project="p") as watch:
-    for _ in range(2):
-        for batch in DataLoader(TensorDataset(torch.zeros(64, 2)), batch_size=4, num_workers=2):
-            watch.step(loss=1.0, grad_norm=1.0, lr=0.1)
-"""
-    assert run_to_end(program, collector.url, tmp_path)[0] == 0
-    assert collector.rows() == list(range(1, 33))
 
 
 def test_a_child_that_outlives_its_killed_parent_does_not_keep_its_samples_back(tmp_path: Path) -> None:
