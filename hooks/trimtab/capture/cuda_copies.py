@@ -2,7 +2,7 @@
 
 The values of a step are gathered on the job's stream as they are then, for a loop may overwrite them. Another
 thread lets a side stream wait for that and copy them to pinned memory, where their arrival can be seen
-without asking CUDA (`host_slots.py`). docs/decisions/0014 says why.
+without asking CUDA (`host_slots.py`). docs/decisions/0017 says why.
 """
 
 from __future__ import annotations

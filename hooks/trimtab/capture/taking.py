@@ -51,6 +51,8 @@ class Taker:
         if not unread and not row.bundles:
             return []
         tensors = self._tensors(row.values, unread)
+        if not row.bundles:
+            return [each for device, held in tensors.items() for each in self._taken(device, held, ())]
         bundles: dict[torch.device, list[Bundle]] = {}
         for bundle in row.bundles:
             row.values.update(dict.fromkeys(bundle.names, NOT_MEASURED))
@@ -73,10 +75,14 @@ class Taker:
     def _tensors(self, values: dict[str, Any], unread: list[str]) -> dict[torch.device, dict[str, Tensor]]:
         """Read what the host has; return the rest by its device."""
         on_device: dict[torch.device, dict[str, Tensor]] = {}
+        device, held = None, dict[str, "Tensor"]()
         for name in unread:
             value = values[name]
             if scalars.is_on_device(value):
-                on_device.setdefault(value.device, {})[name] = value
+                if value.device != device:  # most often there is but one, and to hash it takes longer
+                    device = value.device
+                    held = on_device.setdefault(device, {})
+                held[name] = value
                 values[name] = NOT_MEASURED  # keeps its place, and lets go of the graph behind the tensor
             elif value is None or (number := self._number(name, value)) is None:
                 del values[name]
@@ -94,7 +100,7 @@ class Taker:
             return self._singly(device, tensors, bundles, error)
         if transfers is None:
             self._count_in_capture(len(tensors) + sum(len(bundle.names) for bundle in bundles))
-        return list(transfers or ())
+        return transfers or []
 
     def _singly(
         self,
@@ -111,9 +117,10 @@ class Taker:
         return [transfer for transfers in taken for transfer in transfers]
 
     def _copier(self, device: torch.device) -> Copier:
-        if device not in self._copiers:
-            self._copiers[device] = self._copier_for(device)
-        return self._copiers[device]
+        copier = self._copiers.get(device)
+        if copier is None:
+            copier = self._copiers[device] = self._copier_for(device)
+        return copier
 
     def _number(self, name: str, value: Any) -> float | None:
         try:
