@@ -13,6 +13,7 @@ from trimtab.capture.holdings import DevicePart, HostPart, by_kind
 from trimtab.capture.shards import Shares
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Value: TypeAlias = "float | Tensor"
@@ -97,14 +98,9 @@ class GradientPass:
 
     def _index(self, position: int, layers: list[int], norms: Tensor) -> Tensor:
         """Return the layers as a tensor beside the norms; it is copied there only where they have changed."""
-        import torch
-
         known = self._indices.get(position)
         if known is None or known[0] != layers:
-            pinned = torch.tensor(layers)
-            if norms.device.type == "cuda":
-                pinned = pinned.pin_memory()  # or the copy would wait
-            known = self._indices[position] = layers, pinned.to(norms.device, non_blocking=True)
+            known = self._indices[position] = layers, index_on(layers, norms.device)
         return known[1]
 
     def _unscaled(self, value: Any, power: int) -> Any:
@@ -117,6 +113,16 @@ class GradientPass:
         if not isinstance(value, float):
             scale = scale.to(value.device, non_blocking=True)
         return value / scale**power
+
+
+def index_on(positions: Sequence[int], device: torch.device) -> Tensor:
+    """Return positions as a tensor on a device, where nothing waits for the copy."""
+    import torch
+
+    index = torch.tensor(positions)
+    if device.type == "cuda":
+        index = index.pin_memory()  # from other memory the copy waits
+    return index.to(device, non_blocking=True)
 
 
 def gradient_norm(optimizer: Any) -> Value | None:

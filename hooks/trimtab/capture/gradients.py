@@ -1,9 +1,9 @@
 """Sums of squares of gradients: what a norm is the root of, in as few passes as their device needs.
 
-In host memory one dot product a tensor, in runs of 2^18 elements whose sums are added in double precision:
-torch's own norm of a tensor adds 10 million squares in single precision (0.4 % off at 50 million), and takes
-10 times as long for 16-bit ones, which are made wider a run at a time here. Small tensors of one shape are
-laid together first. On a device one `torch._foreach_norm` of all, nothing read back.
+In host memory one dot product a tensor, in parts of 2^20 elements that are added in double precision: torch's
+own norm of a tensor adds all squares in single precision (0.4 % off at 50 million), and takes 10 times as
+long for 16-bit ones, which are made wider a part at a time here. Small tensors of one shape are laid together
+first. On a device one `torch._foreach_norm` of all, nothing read back.
 
 A norm beyond 1.8e19 is infinite: its square is, in single precision.
 """
@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from torch import Tensor
 
+SUM_ELEMENTS: Final = 2**20
+"""Elements whose squares are added in single precision: 1e-6 off at most, and few enough calls."""
+
 RUN_ELEMENTS: Final = 2**18
-"""Elements whose squares are added in single precision; a run and its wide copy fit into a core's cache."""
+"""Elements of small tensors that are laid together."""
 
 SMALL_ELEMENTS: Final = 4096
 """Below it, copying a gradient costs less than a call of its own."""
@@ -28,9 +31,9 @@ def square_on_host(gradient: Tensor) -> float:
     import torch
 
     flat = dense(gradient).reshape(-1)
-    if flat.numel() <= RUN_ELEMENTS:
+    if flat.numel() <= SUM_ELEMENTS:
         return _dot(flat)
-    return sum([_dot(run) for run in torch.split(flat, RUN_ELEMENTS)])
+    return sum([_dot(part) for part in torch.split(flat, SUM_ELEMENTS)])
 
 
 def square_of_run(gradients: Sequence[Tensor]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.capture.gradient_pass import GradientPass
+from trimtab.capture.gradient_pass import GradientPass, index_on
 from trimtab.capture.layers import layers_of, plain_name
 from trimtab.capture.slot import Slot
 from trimtab.vocabulary import GRAD_NORM, GRAD_NORM_SQ_SHARD
@@ -41,6 +41,7 @@ class LayerNorms:
         self._names: list[str] = []
         self._layer_of: dict[int, int] = {}
         self._had: dict[int, frozenset[int]] = {}
+        self._indices: dict[tuple[int, ...], tuple[list[int], Tensor]] = {}
 
     def is_due(self, index: int) -> bool:
         """Count a step of an optimizer; tell whether its layers are to be measured."""
@@ -77,10 +78,17 @@ class LayerNorms:
             total = total + other.to(first.device, non_blocking=True)
         shown = sorted(frozenset[int]().union(*(self._had[index] for index in parts)))
         if len(shown) < len(self._names):
-            total = total[shown]
+            total = total.index_select(0, self._index(tuple(parts), shown, total))
         prefix = GRAD_NORM_SQ_SHARD if self._in_shares else GRAD_NORM
         names = tuple(f"{prefix}/{self._names[position]}" for position in shown)
         self._slot.put(names, total if self._in_shares else total.sqrt())
+
+    def _index(self, stepped: tuple[int, ...], shown: list[int], beside: Tensor) -> Tensor:
+        """Return the layers shown as a tensor, copied to the device only where they have changed."""
+        known = self._indices.get(stepped)
+        if known is None or known[0] != shown or known[1].device != beside.device:
+            known = self._indices[stepped] = shown, index_on(shown, beside.device)
+        return known[1]
 
 
 def _names(models: Sequence[Any], optimizers: Sequence[Any]) -> dict[int, str]:
