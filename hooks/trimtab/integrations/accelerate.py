@@ -13,9 +13,10 @@ Each step of the first optimizer that was prepared is one row, on each process t
   does not clip, of the gradients as the optimizer gets them.
 - `lr`: as the optimizer's step was taken with it.
 
-What the main process gives to `accelerator.log` is recorded beside the last step, whatever `step=` says
-there: many loops log their epochs. `init_kwargs={"trimtab": {...}}` takes the arguments of `trimtab.watch`,
-and `done`: the steps that were done before, in a job that goes on from a checkpoint.
+What the main process gives to `accelerator.log` belongs to the step under way if its backward pass is done,
+else to the last one, whatever `step=` says there: many loops log their epochs. `init_kwargs={"trimtab":
+{...}}` takes the arguments of `trimtab.watch`, and `done`: the steps that were done before, in a job that
+goes on from a checkpoint.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ except ImportError as error:
 
 LOG = logging.getLogger("trimtab")
 
-_MEASURED: Final = (GRAD_NORM, LR)
+_MEASURED: Final = ("step", GRAD_NORM, LR)
 
 
 class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
@@ -76,6 +77,7 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
         self._taps = Taps()
         self._losses: list[Any] = []
         self._grad_norm: Any = None
+        self._logged: dict[str, Any] = {}
         self._sees_loss = False
         self._sees_steps = False
 
@@ -100,14 +102,16 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
         self._arguments.setdefault("config", values)
 
     def log(self, values: Mapping[str, Any], step: int | None = None, **_: Any) -> None:
-        """Record what is a number beside the last step; where no steps are seen, it is a step of its own."""
+        """Record what is a number with its step; where no steps are seen, it is a step of its own."""
         watch = self._begun()
         told = {
             str(name): value
             for name, value in values.items()
             if not isinstance(value, str | Mapping) and not self._has(str(name))
         }
-        if self._sees_steps or (step is not None and step == watch.step_number):
+        if self._sees_steps and self._losses:
+            self._logged.update(told)
+        elif self._sees_steps or (step is not None and step == watch.step_number):
             watch.record(**told)
         else:
             watch.step(step=step, **told)
@@ -116,11 +120,15 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
         """End the run."""
         self._taps.remove()
         if self._watch is not None:
+            if self._logged:
+                self._watch.record(**self._logged)
             self._watch.close()
 
     def _has(self, name: str) -> bool:
         """Whether the rows of the steps have this metric, better than the loop logs it."""
-        return self._sees_steps and (name in _MEASURED or (name == LOSS and self._sees_loss))
+        if not self._sees_steps:
+            return name == "step"
+        return name in _MEASURED or (name == LOSS and self._sees_loss)
 
     def _begun(self) -> trimtab.Watch:
         """Return the watch; the first time, begin it with what the Accelerator has prepared."""
@@ -149,11 +157,10 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
             return
         losses, self._losses[:] = list(self._losses), []
         grad_norm, self._grad_norm = self._grad_norm, None
-        result = self._watch.step(
-            loss=sum(losses[1:], losses[0]) / len(losses) if losses else None,
-            grad_norm=grad_norm,
-            step=self._next(),
-        )
+        logged, self._logged = self._logged, {}
+        if losses:
+            logged[LOSS] = sum(losses[1:], losses[0]) / len(losses)
+        result = self._watch.step(grad_norm=grad_norm, step=self._next(), **logged)
         self.stop = self.stop or result.stop
 
     def _next(self) -> int | None:

@@ -35,7 +35,7 @@ except ImportError as error:
 class TrimtabCallback(keras.callbacks.Callback):  # type: ignore[misc]  # it has no types
     """Watches each `fit` as a run of its own.
 
-    Takes the arguments of `trimtab.watch`; model, name and total_steps are filled in.
+    Takes the arguments of `trimtab.watch`; model, total_steps and config are filled in.
 
     Raises:
         ValueError: rollback="auto".
@@ -124,9 +124,8 @@ class TrimtabCallback(keras.callbacks.Callback):  # type: ignore[misc]  # it has
         epochs, steps = self.params.get("epochs"), self.params.get("steps")
         return {
             "model": self.model if self._on_torch else None,
-            "project": "keras",
-            "name": self.model.name,
             "total_steps": epochs * steps if epochs and steps else None,
+            "config": {"model": self.model.name, "optimizer": self.model.optimizer.get_config()},
         }
 
     def _see_loss(self, loss: Any) -> None:

@@ -137,6 +137,23 @@ def test_what_the_loop_logs_is_beside_the_step_and_the_loss_is_not_told_twice(
     assert collector.events("samples_dropped") == []
 
 
+def test_what_is_logged_before_the_optimizers_step_belongs_to_it(collector: RecordingCollector) -> None:
+    loop = Loop(micro_steps=2)
+    seen = []
+    for number, (inputs, labels) in enumerate(loop.batches):
+        with loop.accelerator.accumulate(loop.model):
+            loss = nn.functional.mse_loss(loop.model(inputs), labels)
+            loop.accelerator.backward(loss)
+            if loop.accelerator.sync_gradients:
+                loop.accelerator.log({"number": number, "step": 7})
+                seen.append(float(number))
+            loop.optimizer.step()
+            loop.optimizer.zero_grad()
+    loop.accelerator.end_training()
+    assert measured(collector, "number") == by_step(seen)
+    assert collector.rows() == list(range(1, STEPS + 1))
+
+
 def test_a_loop_that_uses_nothing_else_of_accelerate_has_a_step_a_log(
     collector: RecordingCollector,
 ) -> None:

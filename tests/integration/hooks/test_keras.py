@@ -124,10 +124,11 @@ def test_validation_is_recorded_and_is_no_training(collector: RecordingCollector
 
 
 def test_the_run_is_described_by_what_keras_knows(collector: RecordingCollector) -> None:
-    fit(TrimtabCallback(project="tiny", config={"width": 8}))
+    fit(TrimtabCallback(project="tiny"))
     (registration,) = collector.registrations.values()
-    assert (registration["project"], registration["name"]) == ("tiny", "tiny")
-    assert (registration["total_steps"], registration["config"]) == (STEPS, {"width": 8})
+    assert (registration["project"], registration["total_steps"]) == ("tiny", STEPS)
+    assert registration["config"]["model"] == "tiny"
+    assert registration["config"]["optimizer"]["momentum"] == 0.0
     assert registration["parameters"] == 6 * 8 + 8 + 8 + 1
 
 
