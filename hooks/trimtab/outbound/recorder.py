@@ -134,17 +134,24 @@ class Recorder:
         extra = tuple(name for name in values if name not in _STANDARD)
         layout = self._sets.layout(extra)
         if layout is None:
-            self._count(
-                TOO_MANY_SETS, "give the same metric names at each step, None where one is not measured"
-            )
-            return
-        if len(layout.names) - len(STANDARD_NAMES) < len(extra):
+            layout = self._standard_only()
+        elif len(layout.names) - len(STANDARD_NAMES) < len(extra):
             self._count_refused(extra)
         elif plain:
             self._plain, self._plain_names = layout, extra
         self._pack(layout, step, time, [values.get(name, NOT_MEASURED) for name in layout.names])
         if self._is_urgent(values):
             self.alarm()
+
+    def _standard_only(self) -> RowLayout:
+        """Return the layout of a row whose other names there is no room for any more: its loss goes on."""
+        if self._drops.count(TOO_MANY_SETS):
+            LOG.warning(
+                "trimtab: %s: of such rows only loss, gradient norm, learning rate and times are kept, and "
+                "they are counted: give the same metric names at each step, None where one is not measured",
+                TOO_MANY_SETS,
+            )
+        return self._sets.standard
 
     def event(self, event: Mapping[str, Any]) -> bool:
         """Write an event; False: it has to go another way, there is no room here.
