@@ -90,6 +90,7 @@ class HookedOwnTime:
         self._on_error = on_error
         self._clock = clock
         self._taken = clock()
+        self._failed = False
         self._hooks = [
             parameter.register_post_accumulate_grad_hook(self._ready),
             optimizer.register_step_pre_hook(self._exchanged),
@@ -98,7 +99,7 @@ class HookedOwnTime:
     def take(self) -> float | None:
         """Return the median own seconds of the steps since the last call, at most once a period."""
         now = self._clock()
-        if now < self._taken + PERIOD_S or not self._hooks:
+        if now < self._taken + PERIOD_S or self._failed or not self._hooks:
             return None
         try:
             values = self._timer.read()
@@ -119,6 +120,8 @@ class HookedOwnTime:
     def _ready(self, *_: Any) -> None:
         if _is_compiled():
             return
+        if self._failed:
+            return
         try:
             self._timer.ready()
         except RuntimeError as error:  # whatever a device cannot do
@@ -127,13 +130,15 @@ class HookedOwnTime:
     def _exchanged(self, *_: Any) -> None:
         if _is_compiled():
             return
+        if self._failed:
+            return
         try:
             self._timer.exchanged()
         except RuntimeError as error:  # as above
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        self.close()
+        self._failed = True  # the hooks stay, idle: torch is going through them
         self._on_error("own time", error)
 
 
