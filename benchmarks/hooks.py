@@ -72,7 +72,7 @@ def imports(_: argparse.Namespace) -> None:
     """What importing takes."""
     lines = importing.measure()
     show(lines)
-    print_tables(table("Import", "statement", lines, ("import_ms", "added_mb", "modules")))
+    print_tables(table("Import", "statement", lines, ("import_ms", "import_cpu_ms", "added_mb", "modules")))
 
 
 def device(_: argparse.Namespace) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hooks_bench.processes import BENCHMARKS
+from hooks_bench.supervisor import seconds_of
 
 REPEATS: Final = 15
 NOTHING: Final = "pass"
@@ -23,33 +25,45 @@ print(json.dumps([added, len(set(sys.modules) - had), [name for name in {heavy} 
 """
 
 
+class Took(NamedTuple):
+    """Seconds of a process, by the clock and of the processor."""
+
+    wall: float
+    processor: float
+
+
 def measure() -> list[dict[str, Any]]:
     """Measure each statement; what nothing takes is what the interpreter does."""
-    took: dict[str, list[float]] = {statement: [] for statement in STATEMENTS}
+    took: dict[str, list[Took]] = {statement: [] for statement in STATEMENTS}
     for _ in range(REPEATS):
         for statement in STATEMENTS:
-            took[statement].append(_seconds(statement))
-    nothing = median(took[NOTHING])
-    return [_line(statement, median(took[statement]), nothing) for statement in STATEMENTS]
+            took[statement].append(_took(statement))
+    typical = {statement: Took(*map(median, zip(*runs, strict=True))) for statement, runs in took.items()}
+    return [_line(statement, typical[statement], typical[NOTHING]) for statement in STATEMENTS]
 
 
-def _line(statement: str, seconds: float, nothing: float) -> dict[str, Any]:
+def _line(statement: str, took: Took, nothing: Took) -> dict[str, Any]:
     added_mb, modules, heavy = _loaded(statement)
     return {
         "benchmark": "hooks import",
         "statement": statement,
-        "process_ms": round(1e3 * seconds, 1),
-        "import_ms": round(1e3 * (seconds - nothing), 1),
+        "process_ms": round(1e3 * took.wall, 1),
+        "import_ms": round(1e3 * (took.wall - nothing.wall), 1),
+        "import_cpu_ms": round(1e3 * (took.processor - nothing.processor), 1),
         "added_mb": round(added_mb, 1),
         "modules": modules,
         "heavy": heavy,
     }
 
 
-def _seconds(statement: str) -> float:
-    began = time.perf_counter()
+def _took(statement: str) -> Took:
+    began, before = time.perf_counter(), _children_seconds()
     subprocess.run([sys.executable, "-c", statement], check=True)
-    return time.perf_counter() - began
+    return Took(time.perf_counter() - began, _children_seconds() - before)
+
+
+def _children_seconds() -> float:
+    return seconds_of(resource.getrusage(resource.RUSAGE_CHILDREN))
 
 
 def _loaded(statement: str) -> tuple[float, int, list[str]]:

@@ -91,7 +91,12 @@ LAYOUTS: Final = (
         "Import",
         "hooks import",
         "statement",
-        (Column("ms", "import_ms"), Column("MB", "added_mb"), Column("modules", "modules")),
+        (
+            Column("ms", "import_ms"),
+            Column("processor ms", "import_cpu_ms"),
+            Column("MB", "added_mb"),
+            Column("modules", "modules"),
+        ),
     ),
     Layout(
         "Tensors on a device",
