@@ -68,6 +68,7 @@ class Batches:
             part, devices = Part(part.attempt, part.end, events=part.events), ()
         batch = part.batch(self._rank, self._seq, devices, events, self._give_way)
         body = wire.encode(batch, between=self._give_way)
+        self._give_way()
         self._spool.append(SpoolRecord(self._attempt, self._seq, batch.rows, part.end, body))
         self._seq += 1
         self._leave_count()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-SLICE_SECONDS: Final = 0.5e-3
+SLICE_SECONDS: Final = 0.3e-3
 PAUSE_SECONDS: Final = 0.05e-3
 """Long enough for the thread that waits to wake up; a sleep of 0 would take the lock back before it does."""
 
