@@ -85,7 +85,7 @@ class LivenessSettings(BaseModel):
     cause_wait_s: float = Field(
         default=3.0,
         ge=0,
-        description="A rank that failed may have been the second: how long others are waited for, in seconds.",
+        description="A rank that failed may be the second: how long others are waited for, in seconds.",
     )
 
 
@@ -213,9 +213,9 @@ class Liveness:
             self.failure = failure
             self.end, self.reason = "failed", failure.reason
 
-    def waits_for_the_cause(self, now: float, wait_s: float) -> bool:
+    def waits_for_the_cause(self, now: float, wait_s: float, ranks: int) -> bool:
         """Whether it may soon be told that another rank failed before the one that said so."""
-        if self.failure is None or self.failure.died or self.last_steps.keys() <= set(self.ended_ranks):
+        if self.failure is None or self.failure.died or len(self.ended_ranks) >= ranks:
             return False
         return now < self.failure.received + wait_s
 
@@ -240,9 +240,12 @@ class Verdict:
     reason: str = ""
 
 
-def judge(liveness: Liveness, settings: LivenessSettings, now: float) -> Verdict:
-    """The run's status at `now`, Unix seconds of the collector's clock."""
-    if liveness.end and not liveness.waits_for_the_cause(now, settings.cause_wait_s):
+def judge(liveness: Liveness, settings: LivenessSettings, now: float, ranks: int = 1) -> Verdict:
+    """The run's status at `now`, Unix seconds of the collector's clock.
+
+    So many `ranks` are waited for when one says that it failed; 0: the failure was told already.
+    """
+    if liveness.end and not liveness.waits_for_the_cause(now, settings.cause_wait_s, ranks):
         return Verdict(liveness.end, liveness.reason)
     silent = now - max(liveness.heard, liveness.awake_since)
     if silent > (settings.heartbeat_timeout_s if liveness.began else settings.startup_timeout_s):

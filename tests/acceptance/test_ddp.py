@@ -73,14 +73,15 @@ def test_a_rank_that_is_killed_fails_the_run_and_is_named(
         api = f"{collector.url}/v1/runs/{run}"
         first = wait_for("steps are told", tmp_path, lambda: (get(api) or {}).get("last_step"))
         os.kill(killed, signal.SIGKILL)
-        wait_for("the run failed", tmp_path, lambda: get(api)["status"] == "failed")
+        named = f"process {killed} of rank 1 on "
+        wait_for("the run failed of rank 1", tmp_path, lambda: named in get(api)["reason"])
         told = get(api)
     assert told["last_step"] >= first
-    assert f"process {killed} of rank 1 on " in told["reason"]
+    assert told["status"] == "failed"
     (incident,) = [each for each in get(f"{api}/incidents") if each["kind"] == "failed"]
     assert told["reason"] in incident["summary"]
     (alert,) = [each for each in get(f"{collector.url}/v1/alerts") if each["kind"] == "failed"]
-    assert "of rank 1 on " in alert["summary"]
+    assert alert["run"] == run
     assert (told["world_size"], told["origin"]["launcher"]) == (2, "torchrun")
 
 

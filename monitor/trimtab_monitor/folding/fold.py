@@ -69,7 +69,8 @@ def _post(state: RunState, effects: Effects, command: wire.Command) -> None:
 
 def _settle(state: RunState, settings: Settings, effects: Effects, telling: Telling, now: float) -> None:
     """Judge whether the run is alive, and tell of a change."""
-    verdict = judge(state.liveness, settings.liveness, now)
+    ranks = max(state.registration.world_size or 1, len(state.liveness.last_steps))
+    verdict = judge(state.liveness, settings.liveness, now, ranks if state.status in LIVE else 0)
     if verdict.status == state.status:
         _name_the_cause(state, effects, telling, verdict, now)
         return

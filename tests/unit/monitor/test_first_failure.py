@@ -110,6 +110,26 @@ def test_all_ranks_that_are_asked_to_end_need_no_waiting() -> None:
     assert (summarise(state).status, summarise(state).reason) == ("failed", "rank 0: SIGTERM")
 
 
+def test_a_rank_of_which_nothing_was_heard_yet_is_waited_for_too() -> None:
+    state = new_run("run", NOW, Registration(project="gpt", world_size=2), SETTINGS)
+    tell(state, 0, step=10, now=10.0)
+    tell(state, 0, LOST_PEER, now=10.5)
+    assert summarise(state).status == "running"
+    tell(state, 1, KILLED, step=10, now=10.6)
+    assert summarise(state).reason == "process 4711 of rank 1 on node2 died"
+
+
+def test_a_failure_that_was_told_is_not_taken_back_when_rows_come_late() -> None:
+    state = new_run(
+        "run", NOW, Registration(project="gpt"), SETTINGS
+    )  # it does not say how many ranks it has
+    tell(state, 0, step=10, now=10.0)
+    tell(state, 0, ASKED, now=10.5)
+    late = tell(state, 1, KILLED, step=10, now=10.6)
+    assert summarise(state).reason == "process 4711 of rank 1 on node2 died"
+    assert [each.state for each in late.incidents.values()] == ["open"]
+
+
 def test_steps_that_were_under_way_do_not_bring_a_run_back_and_later_ones_do() -> None:
     state = job(2)
     tell(state, 1, KILLED, now=10.5)
