@@ -11,7 +11,6 @@ from time import time as unix_time
 from typing import Any, Final
 
 from trimtab import wire
-from trimtab.capture.bundle import Bundle
 from trimtab.capture.deferred import DeferredReader
 from trimtab.capture.step_values import StepValues, are_numbers
 from trimtab.capture.taking import RowValues
@@ -98,7 +97,8 @@ class Journal:
 
     def add_beside(self, values: dict[str, Any]) -> None:
         """Write down values of the last step that are known only now, in a row of their own; uses them up."""
-        self._put(unix_time(), values, [], self._values.read(values))
+        tensors = self._values.read(values)
+        self._put(RowValues(self.number, unix_time(), self._recorder.attempt, values, tensors))
         self._direct = self._direct and not self.under_way
 
     def tell(self, kind: str, **fields: Any) -> None:
@@ -156,22 +156,23 @@ class Journal:
         self._last_tick = tick
         standard = self._values.standard(values, seconds)
         bundles = self._values.take_bundles(values)
-        waits = self._values.read(standard)
-        under_way = waits or bundles or self.under_way
+        tensors = self._values.read(standard)
+        under_way = tensors or bundles or self.under_way
         if under_way or not self._recorder.plain(self.number, now, standard, values):
-            plain = are_numbers(values.values())
-            waits = self._values.read(values) or waits
-            self._put(now, standard | values, bundles, waits, plain)
+            plain = not under_way and are_numbers(values.values())
+            tensors |= self._values.read(values)
+            self._put(
+                RowValues(self.number, now, self._recorder.attempt, standard | values, tensors, bundles),
+                plain,
+            )
         self._direct = self._values.standard_only and not self.under_way
 
-    def _put(
-        self, now: float, values: dict[str, Any], bundles: list[Bundle], waits: bool, plain: bool = False
-    ) -> None:
+    def _put(self, row: RowValues, plain: bool = False) -> None:
         """Write a row of the last step, or keep it until its values have arrived from a device."""
-        if waits or bundles or self.under_way:
-            self._deferred.submit(RowValues(self.number, now, self._recorder.attempt, values, bundles))
+        if row.tensors or row.bundles or self.under_way:
+            self._deferred.submit(row)
         else:
-            self._recorder.row(self.number, now, values, plain)
+            self._recorder.row(row.step, row.time, row.values, plain)
 
     def _write(self, rows: Iterable[RowValues]) -> None:
         for row in rows:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trimtab.capture.bundle import Bundle
 from trimtab.capture.scalars import NotANumberError, as_float, is_on_device
 from trimtab.guard import Tally
 from trimtab.outbound.records import STANDARD_NAMES
 from trimtab.vocabulary import GRAD_NORM, LOSS, LOSS_SCALE, LR, NOT_MEASURED, STEP_SECONDS, TOKENS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOG = logging.getLogger("trimtab")
 
@@ -81,25 +84,26 @@ class StepValues:
             values.update(zip(bundle.names, bundle.tensor.tolist(), strict=True))
         return [bundle for bundle in taken if not bundle.tensor.is_cpu]
 
-    def read(self, values: dict[str, Any]) -> bool:
-        """Turn what the host has into floats, in place; True: some values are still on a device.
+    def read(self, values: dict[str, Any]) -> dict[str, Tensor]:
+        """Turn what the host has into floats, in place; return the tensors that are on a device.
 
         A standard metric without a value is left out, any other stays as "not measured": a set of names that
-        changes with what happens to be measured would be many sets.
+        changes with what happens to be measured would be many sets. What is on a device keeps its place too.
         """
-        waits = False
+        on_device: dict[str, Tensor] = {}
         for name, value in list(values.items()):
             if type(value) is float:
                 continue
             if is_on_device(value):
-                waits = True
+                on_device[name] = value
+                values[name] = NOT_MEASURED
                 continue
             number = NOT_MEASURED if value is None else self._number(name, value)
             if number is NOT_MEASURED and name in _STANDARD:
                 del values[name]
             else:
                 values[name] = number
-        return waits
+        return on_device
 
     def _grad_norm(self, given: Any) -> Any:
         if given is None:

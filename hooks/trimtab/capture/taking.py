@@ -1,13 +1,12 @@
-"""Takes the values of a step off the training thread: what the host has at once, the rest by a copy."""
+"""Takes the values of a step that are on a device: each device's by one copy, begun beside the training."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from trimtab.capture import scalars
 from trimtab.capture.bundle import Bundle
 from trimtab.capture.copies import Copier, Transfer
 from trimtab.guard import Tally
@@ -24,19 +23,23 @@ IN_CAPTURE: Final = "values on a device were given while a CUDA graph was captur
 
 @dataclass(slots=True, eq=False)
 class RowValues:
-    """One step's values by metric name: numbers or one-element tensors going in, floats coming out."""
+    """One step's values by metric name, and what of it is on a device still: it has its place in `values`.
+
+    `tensors` have one element each.
+    """
 
     step: int
     time: float
     attempt: int
-    values: dict[str, Any]
+    values: dict[str, float]
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
     bundles: Sequence[Bundle] = ()
 
 
 class Taker:
-    """Turns the values of rows into floats and copies under way; never waits.
+    """Turns the tensors of rows into copies under way; never waits.
 
-    A value that is not one number, or cannot be copied, is left out of its row and told once by its name.
+    A value that cannot be copied is not measured, and told once by its name.
     """
 
     def __init__(self, drops: Tally, copier_for: Callable[[torch.device], Copier]) -> None:
@@ -46,23 +49,27 @@ class Taker:
         self._told: set[str] = set()
 
     def take(self, row: RowValues) -> list[Transfer]:
-        """Read what the host has, and begin to copy the rest: at once for all that is on one device."""
-        unread = [name for name, value in row.values.items() if type(value) is not float]
-        if not unread and not row.bundles:
+        """Take what is on devices as it is now, and let go of the tensors: one copy for each device."""
+        tensors, bundles = row.tensors, row.bundles
+        if not tensors and not bundles:
             return []
-        tensors = self._tensors(row.values, unread)
-        if not row.bundles:
-            return [each for device, held in tensors.items() for each in self._taken(device, held, ())]
-        bundles: dict[torch.device, list[Bundle]] = {}
-        for bundle in row.bundles:
-            row.values.update(dict.fromkeys(bundle.names, NOT_MEASURED))
-            bundles.setdefault(bundle.tensor.device, []).append(bundle)
-        row.bundles = ()
-        return [
-            transfer
-            for device in tensors | bundles
-            for transfer in self._taken(device, tensors.get(device, {}), bundles.get(device, ()))
-        ]
+        row.tensors, row.bundles = {}, ()
+        if tensors and not bundles:
+            device = next(iter(tensors.values())).device
+            if len(tensors) == 1 or all(tensor.device == device for tensor in tensors.values()):
+                return self._taken(device, tensors, ())
+        return self._taken_by_device(row.values, tensors, bundles)
+
+    def _taken_by_device(
+        self, values: dict[str, float], tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]
+    ) -> list[Transfer]:
+        held: dict[torch.device, tuple[dict[str, Tensor], list[Bundle]]] = {}
+        for name, tensor in tensors.items():
+            held.setdefault(tensor.device, ({}, []))[0][name] = tensor
+        for bundle in bundles:
+            values.update(dict.fromkeys(bundle.names, NOT_MEASURED))
+            held.setdefault(bundle.tensor.device, ({}, []))[1].append(bundle)
+        return [each for device, both in held.items() for each in self._taken(device, *both)]
 
     def tell(self, names: Iterable[str], error: Exception) -> None:
         """Log that values are left out, once for each name."""
@@ -71,24 +78,6 @@ class Taker:
             self._told.update(new)
             more = f" and {len(new) - 1} more" if len(new) > 1 else ""
             LOG.warning("trimtab: %s%s is left out: %s", new[0], more, error)
-
-    def _tensors(self, values: dict[str, Any], unread: list[str]) -> dict[torch.device, dict[str, Tensor]]:
-        """Read what the host has; return the rest by its device."""
-        on_device: dict[torch.device, dict[str, Tensor]] = {}
-        device, held = None, dict[str, "Tensor"]()
-        for name in unread:
-            value = values[name]
-            if scalars.is_on_device(value):
-                if value.device != device:  # most often there is but one, and to hash it takes longer
-                    device = value.device
-                    held = on_device.setdefault(device, {})
-                held[name] = value
-                values[name] = NOT_MEASURED  # keeps its place, and lets go of the graph behind the tensor
-            elif value is None or (number := self._number(name, value)) is None:
-                del values[name]
-            else:
-                values[name] = number
-        return on_device
 
     def _taken(
         self, device: torch.device, tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]
@@ -121,13 +110,6 @@ class Taker:
         if copier is None:
             copier = self._copiers[device] = self._copier_for(device)
         return copier
-
-    def _number(self, name: str, value: Any) -> float | None:
-        try:
-            return scalars.as_float(value)
-        except scalars.NotANumberError as error:
-            self.tell((name,), error)
-            return None
 
     def _count_in_capture(self, values: int) -> None:
         if self._drops.count(IN_CAPTURE, by=values):
