@@ -26,8 +26,8 @@ from trimtab.launch import Membership, join
 from trimtab.link import Link
 from trimtab.notes import note_attempt
 from trimtab.origin import origin
-from trimtab.outbound.mirror_targets import targets_of
 from trimtab.outbound.aging import DAY_SECONDS
+from trimtab.outbound.mirror_targets import targets_of
 from trimtab.outbound.pipeline import Bounds, Ends, Pipeline
 from trimtab.plain_values import encodable
 from trimtab.rewind.boundary import Boundary, DiskCheckpoints
@@ -150,9 +150,7 @@ class _Assembly:
 
     def parts(self, path: Pipeline, sampler: Sampler, link: Link) -> Parts:
         capture = self.asked.watched.capture(self.guard, self.asked.signals, self.asked.masks_non_finite)
-        extras = self.asked.watched.instruments(
-            self.asked.signals, self.guard, capture.bundles.append
-        )
+        extras = self.asked.watched.instruments(self.asked.signals, self.guard, capture.bundles.append)
         values = StepValues(capture, float(self.asked.tokens_per_step or NOT_MEASURED), path.drops)
         journal = Journal(
             path.recorder,
