@@ -68,9 +68,10 @@ def watch(
     TRIMTAB_URL, one is started on this machine. `rollback`: "off", "advise" (say what would be done) or
     "auto" (go back to a snapshot when the collector asks for it); `scheduler` and `scaler` (the GradScaler)
     go back too. `total_steps`, `tokens_per_step` and `config` describe the run. `signals` says what is
-    measured beyond the default, else the environment does. `mask_non_finite` keeps gradients that are not finite away from the weights, on the device: with
-    rollback="auto" unless it is False. `also` is where each step's values are written too, one or a list: a
-    TensorBoard writer, `mlflow`, a wandb run, or a function of (step, values).
+    measured beyond the default, else the environment does. `mask_non_finite` keeps gradients that are not
+    finite away from the weights, on the device: with rollback="auto" unless it is False. `also` is where each
+    step's values are written too, one or a list: a TensorBoard writer, `mlflow`, a wandb run, or a function
+    of (step, values).
 
     Raises:
         ValueError: an argument or a TRIMTAB_* variable is not what it must be. Nothing else is raised, now or
