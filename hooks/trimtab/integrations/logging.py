@@ -69,11 +69,21 @@ class TrimtabHandler(logging.Handler):
         """Have no lock: a watch has its own, and two that are taken in both orders would stop the job."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a record that the filters pass, or what they put in its place.
+
+        What Python 3.13 has here needs a lock.
+        """
+        passed: bool | logging.LogRecord = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Pass over what Trimtab logs itself, and what is logged while a record is taken."""
         if record.name.partition(".")[0] == _OWN or getattr(self._busy, "now", False):
             return False
-        return bool(super().filter(record))
+        return super().filter(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record."""
@@ -87,8 +97,14 @@ class TrimtabHandler(logging.Handler):
             self._busy.now = False
 
     def close(self) -> None:
-        """Close the watch too, unless it was given."""
-        if self._owns:
+        """Close the watch too, unless it was given.
+
+        `dictConfig` closes the handlers that were there while it holds the lock that all loggers need, those
+        of the threads that send the rest among them: then the watch ends in a thread, once the lock is free.
+        """
+        if self._owns and _holds_the_lock_of_all_loggers():
+            threading.Thread(target=self.watch.close, name="trimtab-close").start()
+        elif self._owns:
             self.watch.close()
         super().close()
 
@@ -124,6 +140,12 @@ class TrimtabHandler(logging.Handler):
             watch.record(**values)
         else:
             watch.step(step=step, **values)
+
+
+def _holds_the_lock_of_all_loggers() -> bool:
+    """Whether this thread does; a logging module without such a lock has nothing to wait for."""
+    owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
+    return bool(owned is not None and owned())
 
 
 def _tells_a_step(given: Mapping[str, Any]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +112,45 @@ def test_a_pattern_and_a_watch_of_ones_own(logger: logging.Logger, collector: Re
 def test_wrong_arguments_are_told_at_once(collector: RecordingCollector) -> None:
     with pytest.raises(ValueError, match="pattern"):
         TrimtabHandler(project="logged", url=collector.url, pattern="(")
+
+
+def test_it_needs_no_lock_where_the_base_class_insists_on_one(
+    logger: logging.Logger, collector: RecordingCollector
+) -> None:
+    class AsInPython313(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            assert self.lock is not None
+            with self.lock:
+                self.emit(record)
+            return True
+
+    class Handler(TrimtabHandler, AsInPython313):
+        pass
+
+    handler = Handler(project="logged", url=collector.url)
+    logger.addHandler(handler)
+    logger.info("step 1 loss 2.5")
+    logging.getLogger("trimtab").warning("step 2 loss 2.5")
+    handler.close()
+    assert collector.column("loss") == [2.5]
+
+
+def test_a_handler_is_closed_by_the_next_configuration_and_its_run_ends(
+    collector: RecordingCollector,
+) -> None:
+    handlers = {
+        "steps": {
+            "class": "trimtab.integrations.logging.TrimtabHandler",
+            "project": "configured",
+            "url": collector.url,
+        }
+    }
+    loggers = {"job.configured": {"handlers": ["steps"], "level": "INFO", "propagate": False}}
+    wanted = {"version": 1, "disable_existing_loggers": False, "handlers": handlers, "loggers": loggers}
+    logging.config.dictConfig(wanted)
+    logging.getLogger("job.configured").info("step 1 loss 2.5")
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    collector.wait_until(lambda got: bool(got.events("run_end")), seconds=4.0)
+    assert collector.column("loss") == [2.5]
+    for thread in [each for each in threading.enumerate() if each.name == "trimtab-close"]:
+        thread.join()
