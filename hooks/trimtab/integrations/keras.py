@@ -23,6 +23,7 @@ from typing import Any
 
 import trimtab
 from trimtab.capture.gradient_pass import GradientPass
+from trimtab.guard import Guard
 from trimtab.integrations.arguments import without_rollback
 from trimtab.integrations.taps import Taps
 
@@ -48,6 +49,8 @@ class TrimtabCallback(keras.callbacks.Callback):  # type: ignore[misc]  # it has
         self.watch: trimtab.Watch | None = None
         self._arguments = without_rollback(watch_arguments, "a saved model")
         self._on_torch = keras.backend.backend() == "torch"
+        self._guard = Guard()
+        self._begins = False
         self._taps = Taps()
         self._pauses = ExitStack()
         self._validates = False
@@ -58,28 +61,41 @@ class TrimtabCallback(keras.callbacks.Callback):  # type: ignore[misc]  # it has
         self._done = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Begin a run; its steps are counted as the optimizer counts them."""
+        """A training begins; its run begins with its first epoch, whose number Keras tells only then."""
         del logs
         self._taps.remove()
         if self.watch is not None:  # closed already, unless the training before ended with an error
             self.watch.end("failed", "fit() was left by an error and called again")
-        self.watch = trimtab.watch(**{**self._what_keras_knows(), **self._arguments})
-        self._done = int(self.model.optimizer.iterations.value)
-        if self._on_torch:
-            self._taps.results(self.model, "compute_loss", self._see_loss)
-            weights = [variable.value for variable in self.model.trainable_variables]
-            self._gradients = GradientPass(SimpleNamespace(param_groups=[{"params": weights}]))
+        self._begins = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """The means begin anew."""
-        del epoch, logs
+        """The means begin anew, and so does the run if this is its first epoch."""
+        del logs
         self._means = Unaveraged()
+        if self._begins:
+            self._begins = False
+            self._begin(epoch)
+
+    def _begin(self, epoch: int) -> None:
+        """Begin a run; its steps are counted from the batches that the optimizer has taken."""
+        known: dict[str, Any] = {}
+        with self._guard.shield("what Keras knows"):
+            self._done = self._batches_taken()
+            known = self._what_keras_knows(epoch)
+        self._gradients = None
+        self.watch = trimtab.watch(**{**known, **self._arguments})
+        with self._guard.shield("on_train_begin"):
+            if self._on_torch:
+                self._taps.results(self.model, "compute_loss", self._see_loss)
+                weights = [variable.value for variable in self.model.trainable_variables]
+                self._gradients = GradientPass(SimpleNamespace(param_groups=[{"params": weights}]))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Note the rate before the step changes it."""
         del batch, logs
-        self._loss = None
-        self._lr = self._rate()
+        self._loss = self._lr = None
+        with self._guard.shield("learning rate"):
+            self._lr = self._rate()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Record the step."""
@@ -87,10 +103,12 @@ class TrimtabCallback(keras.callbacks.Callback):  # type: ignore[misc]  # it has
         if self.watch is None:
             return
         self._done += 1
-        result = self.watch.step(
-            loss=self._batch_loss(logs or {}), lr=self._lr, grad_norm=self._grad_norm(), step=self._done
-        )
-        if result.stop:
+        loss = grad_norm = None
+        with self._guard.shield("gradient norm"):
+            grad_norm = self._grad_norm()
+        with self._guard.shield("loss"):
+            loss = self._batch_loss(logs or {})
+        if self.watch.step(loss=loss, lr=self._lr, grad_norm=grad_norm, step=self._done).stop:
             self.model.stop_training = True
 
     def on_test_begin(self, logs: Any = None) -> None:
@@ -120,11 +138,17 @@ class TrimtabCallback(keras.callbacks.Callback):  # type: ignore[misc]  # it has
         if self.watch is not None:
             self.watch.close()
 
-    def _what_keras_knows(self) -> dict[str, Any]:
+    def _batches_taken(self) -> int:
+        """Return how many batches the optimizer has seen: of several that it accumulates Keras counts one."""
+        optimizer = self.model.optimizer
+        steps = getattr(optimizer.iterations, "value", optimizer.iterations)
+        return int(steps) * (optimizer.gradient_accumulation_steps or 1)
+
+    def _what_keras_knows(self, epoch: int) -> dict[str, Any]:
         epochs, steps = self.params.get("epochs"), self.params.get("steps")
         return {
             "model": self.model if self._on_torch else None,
-            "total_steps": epochs * steps if epochs and steps else None,
+            "total_steps": self._done + (epochs - epoch) * steps if epochs and steps else None,
             "config": {"model": self.model.name, "optimizer": self.model.optimizer.get_config()},
         }
 

@@ -94,7 +94,9 @@ def by_step(values: list[float]) -> Any:
     return pytest.approx(dict(enumerate(values, 1)), rel=1e-5, nan_ok=True)
 
 
-@pytest.mark.parametrize("optimizer", [{}, {"clipnorm": 0.1}, {"loss_scale_factor": 8.0}])
+@pytest.mark.parametrize(
+    "optimizer", [{}, {"clipnorm": 0.1}, {"loss_scale_factor": 8.0}, {"gradient_accumulation_steps": 2}]
+)
 def test_every_batch_is_one_row_with_its_own_values(
     collector: RecordingCollector, optimizer: dict[str, Any]
 ) -> None:
@@ -140,6 +142,18 @@ def test_each_fit_is_a_run_and_goes_on_where_the_optimizer_is(collector: Recordi
     assert len(collector.registrations) == 2
     assert collector.rows(list(collector.registrations)[1]) == [STEPS + 1]
     assert "compute_loss" not in vars(model)
+
+
+def test_a_fit_that_goes_on_counts_the_batches_that_are_left(collector: RecordingCollector) -> None:
+    callback = TrimtabCallback()
+    model, _ = fit(callback, gradient_accumulation_steps=2)
+    inputs = np.zeros((BATCH, 6), "float32")
+    model.fit(
+        inputs, inputs[:, :1], batch_size=BATCH, verbose=0, callbacks=[callback], epochs=5, initial_epoch=3
+    )
+    second = list(collector.registrations)[1]
+    assert collector.registrations[second]["total_steps"] == STEPS + 2
+    assert collector.rows(second) == [STEPS + 1, STEPS + 2]
 
 
 def test_going_back_is_refused_before_training() -> None:
