@@ -103,9 +103,14 @@ class Failure:
     died: bool = False
 
     @property
+    def moment(self) -> float:
+        """When it happened, as far as it can be known: a clock that is ahead must accuse no other rank."""
+        return min(self.time, self.received)
+
+    @property
     def order(self) -> tuple[bool, float]:
         """The cause of several failures has the least."""
-        return self.reason.endswith(ASKED_TO_END), self.time
+        return self.reason.endswith(ASKED_TO_END), self.moment
 
 
 @dataclass(slots=True)
@@ -166,9 +171,9 @@ class Liveness:
             return
         self._time_step(time, 1 if newest is None else step - newest, received - self.progressed)
         self.progressed = max(self.progressed, received)
-        late = self.failure is not None and time <= self.failure.time + LATE_ROWS_S
-        if self.end and rank not in self.ended_ranks and not late:
-            self.start(received)
+        if self.failure is None or rank in self.ended_ranks or time <= self.failure.moment + LATE_ROWS_S:
+            return  # a run that finished may have ranks that do a few steps more than the lowest
+        self.start(received)
 
     def _time_step(self, time: float, steps: int, waited: float) -> None:
         """Note how long a step took; `waited` is the same by our clock, as a job's may jump."""

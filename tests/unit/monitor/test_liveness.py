@@ -222,6 +222,23 @@ def test_a_run_finishes_with_its_lowest_rank() -> None:
     assert status(liveness, START + 6) == "finished"
 
 
+def test_a_run_whose_lowest_rank_finished_stays_so_while_others_step_on() -> None:
+    liveness = stepping()
+    liveness.step(1, 5, START + 5, START + 5)
+    liveness.ended(0, "finished", "")
+    liveness.step(1, 7, START + 7, START + 7)
+    liveness.ended(1, "finished", "")
+    assert status(liveness, START + 1e6) == "finished"
+
+
+def test_a_clock_that_is_ahead_hides_no_cause() -> None:
+    liveness = stepping()
+    liveness.step(1, 5, START + 3605, START + 5)
+    liveness.died(1, 4711, time=START + 3606, received=START + 7)
+    liveness.ended(0, "failed", "connection closed", time=START + 8, received=START + 9)
+    assert judge(liveness, SETTINGS, START + 20, ranks=2).reason == "process 4711 of rank 1 died"
+
+
 def test_a_run_fails_with_any_rank() -> None:
     liveness = stepping()
     liveness.ended(3, "failed", "")
