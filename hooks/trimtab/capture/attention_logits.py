@@ -120,7 +120,8 @@ class AttentionTap:
 
     def _leaving(self, name: str) -> Callable[..., None]:
         def leave(_block: Module, _args: Any, _output: Any) -> None:
-            self._leave(name)
+            if not torch.compiler.is_compiling():  # else this would be compiled too, and break the graph
+                self._leave(name)
 
         return leave
 
@@ -138,11 +139,11 @@ class AttentionTap:
         self._error = self._error or error
 
 
-def softmax_logit(logits: Tensor, dim: int | None = None, *_: Any, **__: Any) -> Tensor | None:
+def softmax_logit(input: Tensor, dim: int | None = None, *_: Any, **__: Any) -> Tensor | None:  # noqa: A002
     """Return the largest of (batch, heads, queries, keys); None for a softmax that is not attention's."""
-    if logits.ndim != 4 or dim not in (-1, 3) or not logits.numel() or hasattr(logits, "to_local"):
+    if input.ndim != 4 or dim not in (-1, 3) or not input.numel() or hasattr(input, "to_local"):
         return None
-    return logits.detach().amax().float()
+    return input.detach().amax().float()
 
 
 def fused_logit(

@@ -94,6 +94,7 @@ def test_attention_that_is_written_out_is_seen_at_its_softmax() -> None:
     softmaxes = (
         lambda logits: logits.softmax(dim=-1),
         lambda logits: torch.softmax(logits, -1),
+        lambda logits: torch.softmax(input=logits, dim=-1),
         lambda logits: nn.functional.softmax(logits, dim=-1),
     )
     for softmax in softmaxes:
@@ -123,6 +124,16 @@ def test_a_block_that_raises_leaves_no_mode_behind() -> None:
     with pytest.raises(RuntimeError, match="the job's own"):
         block(torch.ones(1))
     assert _get_current_function_mode() is None  # type: ignore[no-untyped-call]
+    assert tap.settle() == {}
+
+
+@pytest.mark.filterwarnings("default")  # of torch's own code, when it compiles
+def test_a_block_that_is_compiled_with_the_hooks_in_it_stays_one_graph() -> None:
+    block = Block(lambda x: SDPA(x, x, x))
+    tap = AttentionTap([("block", block)])
+    tap.arm()
+    x = torch.randn(1, 2, 5, 4)
+    assert torch.equal(torch.compile(block, backend="eager", fullgraph=True)(x), SDPA(x, x, x))
     assert tap.settle() == {}
 
 
