@@ -26,7 +26,8 @@ from trimtab.outbound.process_dir import ProcessDir
 from trimtab.outbound.recorder import Recorder
 from trimtab.outbound.records import MetricSets
 from trimtab.outbound.rejected import Rejected
-from trimtab.outbound.ring import Ring, RingWriter, Slot
+from trimtab.outbound.ring import Ring, Slot
+from trimtab.outbound.ring_writer import RingWriter
 from trimtab.outbound.rings import InMemory, Rings
 from trimtab.outbound.sender import Outlets, Sender
 from trimtab.outbound.spool import FileSpool, MemorySpool
@@ -87,7 +88,7 @@ class Pipeline:
         batches = Batches(self._rings, self._spool, identity.rank, identity.attempt, self.drops, GivingWay())
         self._mirrors = Mirrors(ends.mirrors, self.drops)
         sources = Sources(
-            ends.sampler, self.drops, guard, sets.names, self._rings.take_drops, ends.poll, self._mirrors.put
+            ends.sampler, self.drops, guard, sets.names, self._rings, ends.poll, self._mirrors.put
         )
         keep = Keep(bounds.spool_seconds, _LEFTOVERS * bounds.spool_bytes)
         self._sender = self._make_sender(root, keep, ends, guard)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from trimtab.guard import Guard
-from trimtab.outbound.ring import Ring, RingReader, RingWriter, Slot, Stretch
+from trimtab.outbound.ring import Ring, RingReader, Slot, Stretch
+from trimtab.outbound.ring_writer import RingWriter
 
 GROWTH: Final = 4
 """How many times as large the next ring is."""
@@ -78,6 +79,7 @@ class Rings:
         self._stopped = False
         self._maker: threading.Thread | None = None
         self._live = [_Live(0, writer.ring, RingReader(writer.ring))]
+        self._telling: list[tuple[_Live, int]] = []
 
     def __setitem__(self, slot: Slot, value: int) -> None:
         """Note a number in every ring: whoever finds them takes the newest."""
@@ -99,13 +101,15 @@ class Rings:
                 self._drop(live)
 
     def take_drops(self) -> int:
-        """Return how many records found no room since the last call."""
-        total = 0
-        for live in self._live:
-            untold = _untold(live.ring)
+        """Return how many records found no room, and were not confirmed as told."""
+        self._telling = [(live, _untold(live.ring)) for live in self._live]
+        return sum(untold for _, untold in self._telling)
+
+    def confirm_drops(self) -> None:
+        """Note that what `take_drops` returned last is told, in a batch that is safe: not before it is."""
+        for live, untold in self._telling:
             live.ring[Slot.DROPPED_TOLD] += untold
-            total += untold
-        return total
+        self._telling = []
 
     def relieve(self) -> None:
         """See to it that the writer is offered a larger ring if it is short of room; returns at once."""

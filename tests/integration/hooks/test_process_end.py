@@ -165,10 +165,15 @@ def test_the_next_job_delivers_what_the_last_one_left(tmp_path: Path, collector:
     meta = (folder / "meta.jsonl").read_text()
     (folder / "meta.jsonl").write_text(meta.replace(NOWHERE, collector.url))
     program = (
-        "import trimtab, time\nwith trimtab.watch(project='next') as watch:\n"
-        "    for _ in range(300):\n        watch.step(loss=1.0)\n        time.sleep(0.01)"
+        "import pathlib, trimtab, time\nwith trimtab.watch(project='next') as watch:\n"
+        "    while not pathlib.Path('enough').exists():\n"
+        "        watch.step(loss=1.0)\n        time.sleep(0.01)"
     )
-    assert run_to_end(program, collector.url, tmp_path)[0] == 0
+    with job(program, collector.url, tmp_path) as process:
+        collector.wait_until(lambda got: bool(got.events("process_died", run)), 60)
+        wait_for(lambda: len(folders(root)) < 2)
+        (tmp_path / "enough").touch()
+        assert process.wait(30) == 0
     check_exactly_once(collector, run, returned(tmp_path))
     assert folders(root) == []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import threading
 import time
+import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -51,7 +53,9 @@ def test_a_run_arrives_whole_and_in_order(collector: RecordingCollector, home: P
     assert collector.rows(watch.run) == list(range(1, 1001))
     assert collector.column("loss") == [1.0 / number for number in range(1, 1001)]
     assert set(collector.column("tokens")) == {512.0}
-    assert collector.registrations[watch.run] == {
+    registration = collector.registrations[watch.run]
+    assert registration.pop("origin")["versions"]["trimtab"] == trimtab.__version__
+    assert registration == {
         "run": watch.run,
         "project": "test",
         "name": "n",
@@ -363,6 +367,21 @@ def test_watching_the_same_model_again_ends_the_first_run(collector: RecordingCo
         assert first.over is not None
     assert collector.events("run_end", first.run)[0]["status"] == "finished"
     assert (collector.rows(first.run), collector.rows(second.run)) == ([1], [1])
+
+
+@pytest.mark.parametrize("rollback", ["off", "auto"])
+def test_a_closed_run_does_not_keep_its_model(
+    collector: RecordingCollector, home: Path, rollback: Literal["off", "auto"]
+) -> None:
+    model, optimizer = model_and_optimizer()
+    watch = start(collector, model, optimizer, rollback=rollback)
+    train_step(model, optimizer)
+    watch.step(loss=1.0)
+    watch.close()
+    there: list[weakref.ref[Any]] = [weakref.ref(model), weakref.ref(optimizer)]
+    del watch, model, optimizer
+    gc.collect()
+    assert [each() for each in there] == [None, None]
 
 
 def test_two_models_are_two_runs_at_once(collector: RecordingCollector, home: Path) -> None:

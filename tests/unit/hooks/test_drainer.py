@@ -18,7 +18,8 @@ from trimtab.outbound.batches import SPOOL_FULL, Batches
 from trimtab.outbound.drainer import Drainer, NoSampler, Pace, Sampler, Sources
 from trimtab.outbound.recorder import Recorder
 from trimtab.outbound.records import MetricSets
-from trimtab.outbound.ring import PAGE, Ring, RingWriter, Slot
+from trimtab.outbound.ring import PAGE, Ring, Slot
+from trimtab.outbound.ring_writer import RingWriter
 from trimtab.outbound.rings import InMemory, Rings
 from trimtab.outbound.spool import MemorySpool
 
@@ -46,7 +47,7 @@ class Setup:
         self.batches = Batches(self.rings, self.spool, 0, 0, self.drops)
 
     def make(self, pace: Pace, sampler: Sampler, poll: Callable[[], bool]) -> None:
-        sources = Sources(sampler, self.drops, self.guard, self.names, self.rings.take_drops, poll)
+        sources = Sources(sampler, self.drops, self.guard, self.names, self.rings, poll)
         self.drainer = Drainer(self.batches, self.recorder, sources, self._note, pace)
 
     def _alarm(self) -> None:

@@ -15,7 +15,8 @@ from trimtab.guard import Guard
 from trimtab.identity import RunIdentity
 from trimtab.outbound.found_rings import FoundRings
 from trimtab.outbound.process_dir import ProcessDir, rings_in
-from trimtab.outbound.ring import FRAME_BYTES, FULL, PAGE, Ring, RingWriter, Slot, Stretch, word_of
+from trimtab.outbound.ring import FRAME_BYTES, PAGE, Ring, Slot, Stretch, word_of
+from trimtab.outbound.ring_writer import FULL, RingWriter
 from trimtab.outbound.rings import GROWTH, InMemory, Rings, Shelf
 
 IDENTITY = RunIdentity("run", 0, 0, 1, "host", "boot")
@@ -104,6 +105,17 @@ def test_a_record_larger_than_the_ring_finds_room_in_the_next() -> None:
     assert rings.take_drops() == 1
 
 
+def test_what_was_dropped_is_owed_until_it_is_safe_that_it_was_told() -> None:
+    writer, rings = rings_of(InMemory())
+    assert not write(writer, 1, 2 * PAGE // 8)
+    assert [rings.take_drops(), rings.take_drops()] == [1, 1]
+    assert not write(writer, 2, 2 * PAGE // 8)
+    rings.confirm_drops()
+    assert rings.take_drops() == 1
+    rings.confirm_drops()
+    assert rings.take_drops() == 0
+
+
 class Full(InMemory):
     """Has room for the first ring only."""
 
@@ -136,6 +148,7 @@ def test_rings_are_deleted_once_they_hold_nothing_more(tmp_path: Path) -> None:
     write(writer, 2, 20)
     assert [ring.name for ring in rings_in(home.path) if ring.exists()] == ["ring", "ring.1"]
     rings.take_drops()
+    rings.confirm_drops()
     rings.advance(list(rings.stretches())[-1].end)
     assert [ring.name for ring in rings_in(home.path) if ring.exists()] == ["ring.1"]
     home.remove()
