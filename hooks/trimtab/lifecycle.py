@@ -34,10 +34,14 @@ _hooked = False
 
 def adopt(watch: Watch, objects: tuple[Any, ...]) -> None:
     """Look after a watch of `objects` (model, optimizer) from now on."""
-    _live[:] = [(other, theirs) for other, theirs in _live if other.over is None]
     _live.append((watch, objects))
     _hook_process()
     _handle_sigterm()
+
+
+def forget_closed() -> None:
+    """Let go of the watches that are closed, and with them of models: a process may train many."""
+    _live[:] = [(watch, objects) for watch, objects in _live if watch.over is None]
 
 
 def end_those_watching(objects: tuple[Any, ...]) -> None:

@@ -171,6 +171,7 @@ class _Assembly:
             extras.close()
             own_time.close()
             sampler.stop()
+            lifecycle.forget_closed()
 
         return Parts(
             path,
