@@ -86,12 +86,11 @@ class Journal:
             loss, grad_norm, lr = values.get(LOSS), values.get(GRAD_NORM), values.get(LR)
             if type(loss) is float and type(grad_norm) is float and type(lr) is float:
                 tick = perf_counter()
-                number = self.number + 1
+                self.number = number = self.number + 1  # before a signal's handler may step, too
                 self._recorder.standard(
                     number, unix_time(), loss, grad_norm, lr, tick - self._last_tick, self._tokens
                 )
                 self._last_tick = tick
-                self.number = number
                 return
         self._add_any(values)
 
@@ -151,18 +150,18 @@ class Journal:
 
     def _add_any(self, values: dict[str, Any]) -> None:
         tick, now = perf_counter(), unix_time()
-        self.number = self._next_number(values.pop(STEP, None))
+        number = self._take_number(values.pop(STEP, None))
         seconds = wire.NOT_MEASURED if math.isnan(self._last_tick) else tick - self._last_tick
         self._last_tick = tick
         standard = self._values.standard(values, seconds)
         bundles = self._values.take_bundles(values)
         tensors = self._values.read(standard)
         under_way = tensors or bundles or self.under_way
-        if under_way or not self._recorder.plain(self.number, now, standard, values):
+        if under_way or not self._recorder.plain(number, now, standard, values):
             plain = not under_way and are_numbers(values.values())
             tensors |= self._values.read(values)
             self._put(
-                RowValues(self.number, now, self._recorder.attempt, standard | values, tensors, bundles),
+                RowValues(number, now, self._recorder.attempt, standard | values, tensors, bundles),
                 plain,
             )
         self._direct = self._values.standard_only and not self.under_way
@@ -178,22 +177,29 @@ class Journal:
         for row in rows:
             self._recorder.row(row.step, row.time, row.values)
 
-    def _next_number(self, step: Any) -> int:
-        number = None if step is None else self._whole(step)
-        if number is None:
-            return self.number + 1
-        if number < self.number:
-            LOG.info("trimtab: step went from %d back to %d: a new attempt begins", self.number, number)
+    def _take_number(self, step: Any) -> int:
+        """Return the number of the step under way, which no other row takes, of a signal's handler either."""
+        given = None if step is None else self._whole(step)
+        if given is None:
+            self.number = number = self.number + 1
+            return number
+        if given < self.number:
+            LOG.info("trimtab: step went from %d back to %d: a new attempt begins", self.number, given)
             self.begin_attempt()
-        return number
+        self.number = given
+        return given
 
     def _whole(self, step: Any) -> int | None:
+        on_host = getattr(
+            step, "is_cpu", True
+        )  # to read the number of a step from a device would wait for it
         try:
-            number = operator.index(step.item() if hasattr(step, "item") else step)
+            number = operator.index(step.item() if hasattr(step, "item") else step) if on_host else None
         except (TypeError, ValueError, RuntimeError):
             number = None
         if number is not None and INT64_MIN <= number <= INT64_MAX:
             return number
         if self._drops.count("step is not an integer of 64 bits", type(step).__name__):
-            LOG.warning("trimtab: step=%r: give an integer; the step is counted instead", step)
+            shown = repr(step) if on_host else "a tensor on a device"
+            LOG.warning("trimtab: step=%s: give an integer; the step is counted instead", shown)
         return None

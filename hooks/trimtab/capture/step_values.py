@@ -106,6 +106,9 @@ class StepValues:
         return on_device
 
     def _grad_norm(self, given: Any) -> Any:
+        if given is not None and hasattr(given, "full_tensor"):
+            self._number(GRAD_NORM, given)  # says what to give: what is measured here is better than nothing
+            given = None
         if given is None:
             return self._capture.take_grad_norm()
         if self._capture_norm:
@@ -117,7 +120,7 @@ class StepValues:
         try:
             return as_float(value)
         except NotANumberError as error:
-            if self._drops.count("not a number", _as_text(name)):
+            if self._drops.count("not a number", as_text(name)):
                 LOG.warning("trimtab: %s: %s; the value is dropped and counted", name, error)
             return NOT_MEASURED
 
@@ -127,6 +130,6 @@ def are_numbers(values: Iterable[Any]) -> bool:
     return all(issubclass(kind, (float, int)) for kind in set(map(type, values)))
 
 
-def _as_text(name: object) -> str:
+def as_text(name: object) -> str:
     """Return a name that a loop gave, whatever it is, as a short text that has UTF-8."""
     return str(name)[:100].encode("utf-8", "backslashreplace").decode()

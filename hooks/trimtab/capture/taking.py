@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.capture.bundle import Bundle
 from trimtab.capture.copies import Copier, Transfer
+from trimtab.capture.step_values import as_text
 from trimtab.guard import Tally
 from trimtab.vocabulary import NOT_MEASURED
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("trimtab")
 
+UNREADABLE: Final = "a value on a device cannot be read"
 IN_CAPTURE: Final = "values on a device were given while a CUDA graph was captured"
 
 
@@ -39,14 +41,13 @@ class RowValues:
 class Taker:
     """Turns the tensors of rows into copies under way; never waits.
 
-    A value that cannot be copied is not measured, and told once by its name.
+    A value that cannot be copied is not measured, counted, and told once by its name.
     """
 
     def __init__(self, drops: Tally, copier_for: Callable[[torch.device], Copier]) -> None:
         self._drops = drops
         self._copier_for = copier_for
         self._copiers: dict[torch.device, Copier] = {}
-        self._told: set[str] = set()
 
     def take(self, row: RowValues) -> list[Transfer]:
         """Take what is on devices as it is now, and let go of the tensors: one copy for each device."""
@@ -72,12 +73,11 @@ class Taker:
         return [each for device, both in held.items() for each in self._taken(device, *both)]
 
     def tell(self, names: Iterable[str], error: Exception) -> None:
-        """Log that values are left out, once for each name."""
-        new = [name for name in names if name not in self._told]
-        if new:
-            self._told.update(new)
-            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
-            LOG.warning("trimtab: %s%s is left out: %s", new[0], more, error)
+        """Count values that are left out, and log them once."""
+        first, *others = names
+        if self._drops.count(UNREADABLE, as_text(first), by=1 + len(others)):
+            more = f" and {len(others)} more" if others else ""
+            LOG.warning("trimtab: %s%s is left out, and counted: %s", first, more, error)
 
     def _taken(
         self, device: torch.device, tensors: Mapping[str, Tensor], bundles: Sequence[Bundle]

@@ -14,7 +14,7 @@ from torch import Tensor
 from trimtab.capture.bundle import Bundle
 from trimtab.capture.copies import LateCopier, Transfer
 from trimtab.capture.deferred import LATE, WAKE_AT, DeferredReader
-from trimtab.capture.taking import IN_CAPTURE, RowValues
+from trimtab.capture.taking import IN_CAPTURE, UNREADABLE, RowValues
 from trimtab.guard import Tally
 from trimtab.vocabulary import NOT_MEASURED, is_measured
 
@@ -290,7 +290,8 @@ class PickyDevice(Device):
 
 def test_a_value_that_cannot_be_copied_costs_itself_only(caplog: pytest.LogCaptureFixture) -> None:
     device = PickyDevice()
-    reader = DeferredReader(Tally(), lambda _: device)
+    drops = Tally()
+    reader = DeferredReader(drops, lambda _: device)
     odd = torch.empty((), device="meta", dtype=torch.complex64)
     beside = Bundle(("a", "b"), device.tensor(3.0, 4.0))
     reader.submit(row(1, beside, loss=math.nan, grad_norm=device.tensor(2.0), odd=odd))
@@ -300,6 +301,17 @@ def test_a_value_that_cannot_be_copied_costs_itself_only(caplog: pytest.LogCaptu
     assert (values["grad_norm"], values["a"], values["b"]) == (2.0, 3.0, 4.0)
     assert not is_measured(values["odd"])
     assert "odd is left out" in caplog.text
+    assert drops.take() == {(UNREADABLE, "odd"): 1}
+
+
+def test_what_is_known_of_names_that_change_does_not_grow(caplog: pytest.LogCaptureFixture) -> None:
+    device = PickyDevice()
+    drops = Tally()
+    reader = DeferredReader(drops, lambda _: device)
+    for step in range(200):
+        reader.submit(row(step, **{f"odd{step}": torch.empty((), device="meta", dtype=torch.complex64)}))
+    assert len(caplog.records) == 64
+    assert sum(drops.take().values()) == 200
 
 
 @pytest.mark.parametrize("fails", ["begin", "values"])
@@ -328,4 +340,4 @@ def test_a_copy_that_fails_costs_its_own_values_only(fails: str, caplog: pytest.
     device.arrive()
     (values,) = ready(reader)
     assert (values["lr"], values["a"], is_measured(values["loss"])) == (0.5, 2.0, False)
-    assert "loss is left out: the device is gone" in caplog.text
+    assert "loss is left out, and counted: the device is gone" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,8 @@ from trimtab.journal import Journal
 from trimtab.outbound.packer import parts
 from trimtab.outbound.recorder import Recorder
 from trimtab.outbound.records import MetricSets
-from trimtab.outbound.ring import Ring, RingReader, RingWriter
+from trimtab.outbound.ring import Ring, RingReader
+from trimtab.outbound.ring_writer import RingWriter
 from trimtab.vocabulary import NOT_MEASURED, is_measured
 
 THREE = {"loss": 2.5, "grad_norm": 1.0, "lr": 1e-3}
@@ -30,10 +32,10 @@ THREE = {"loss": 2.5, "grad_norm": 1.0, "lr": 1e-3}
 class Told:
     """A journal with its ring, and the rows that come out of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, capture: NullCapture | None = None) -> None:
         self.alarms = 0
         self.drops = Tally()
-        self.capture = NullCapture()
+        self.capture = capture or NullCapture()
         self._ring = Ring.anonymous(2**20)
         self._sets = MetricSets(lambda kind, names: None)
         self.recorder = Recorder(RingWriter(self._ring, lambda: None), self._sets, self.drops, self._alarm)
@@ -124,6 +126,45 @@ def test_a_standard_metric_by_keyword_is_not_another_metric_of_that_name() -> No
     assert told.rows()[-1] == {"step": 3, **THREE, "tokens": 512.0, "a": 1.0}
 
 
+class Share(float):
+    """Stands in for a DTensor, of which a rank has a share."""
+
+    full_tensor = None
+
+
+class Measuring(NullCapture):
+    """Measures the same norm at each step, until it is told that the loop gives its own."""
+
+    norm: float | None = 5.0
+
+    def take_grad_norm(self) -> float | None:
+        return self.norm
+
+    def stand_down(self) -> None:
+        self.norm = None
+
+
+def test_a_share_that_is_given_as_the_norm_does_not_end_that_it_is_measured(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told(Measuring())
+    for _ in range(2):
+        told.add(loss=1.0, lr=0.1, grad_norm=Share(3.0))
+    told.add(loss=1.0, lr=0.1, grad_norm=4.0)
+    told.add(loss=1.0, lr=0.1)
+    assert [row.get("grad_norm") for row in told.rows()] == [5.0, 5.0, 4.0, None]
+    assert told.drops.take() == {("not a number", "grad_norm"): 2}
+    assert "pass value.full_tensor()" in caplog.text
+
+
+def test_the_number_of_a_step_is_not_read_from_a_device(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    told.add(loss=1.0, step=torch.tensor(7))
+    told.add(loss=1.0, step=torch.empty((), dtype=torch.int64, device="meta"))  # which nobody can read
+    assert [row["step"] for row in told.rows()] == [7, 8]
+    assert "step=a tensor on a device" in caplog.text
+
+
 def test_a_bundle_of_the_host_goes_with_the_next_row_and_with_no_other() -> None:
     told = Told()
     told.add(**THREE)
@@ -135,3 +176,25 @@ def test_a_bundle_of_the_host_goes_with_the_next_row_and_with_no_other() -> None
     assert rows[2]["grad_norm/a"] == 3.0
     assert math.isnan(rows[2]["grad_norm/b"])
     assert [len(row) for row in rows] == [4, 4, 6, 4]
+
+
+def test_a_step_of_a_signal_handler_within_a_step_takes_no_number_twice() -> None:
+    told = Told()
+    stepped = 0
+
+    def step_too(*_: object) -> None:
+        nonlocal stepped
+        stepped += 1
+        told.add(**THREE)
+
+    before = signal.signal(signal.SIGALRM, step_too)
+    signal.setitimer(signal.ITIMER_REAL, 2e-4, 2e-4)
+    try:
+        for _ in range(3000):
+            told.add(**THREE)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    steps = [row["step"] for row in told.rows()]
+    assert len(steps) == len(set(steps)), "no two rows are the same step"
+    assert told.journal.number == 3000 + stepped
