@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import is_
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trimtab.capture.holdings import DevicePart, HostPart, by_kind
@@ -28,9 +29,9 @@ class GradientPass:
     """
 
     def __init__(self, optimizer: Any, shares: Shares | None = None) -> None:
-        self._optimizer = optimizer
+        self.optimizer = optimizer
         self._shares = shares
-        self._groups: list[tuple[list[Any], int]] = []
+        self._groups: list[list[Any]] = []
         self._first: Any = None
         self._host: list[HostPart] = []
         self._devices: list[DevicePart] = []
@@ -65,7 +66,7 @@ class GradientPass:
                 layer = layer_of[id(each)]
                 sums[layer] += square
                 seen.add(layer)
-        total = torch.tensor(sums, dtype=torch.float64) if seen else None
+        total = torch.tensor(sums, dtype=torch.float64, device="cpu") if seen else None
         for position, held in enumerate(self._devices):
             norms = held.norms()
             if norms is not None:
@@ -79,15 +80,15 @@ class GradientPass:
 
     def _look(self) -> None:
         """See whether what is known of the parameters still holds."""
-        groups = self._optimizer.param_groups
+        groups = self.optimizer.param_groups
         known = len(groups) == len(self._groups) and all(
-            group["params"] is parameters and len(parameters) == length
-            for group, (parameters, length) in zip(groups, self._groups, strict=True)
+            len(group["params"]) == len(parameters) and all(map(is_, group["params"], parameters))
+            for group, parameters in zip(groups, self._groups, strict=True)
         )
         if known and self._first is not None and self._first[0].device == self._first[1]:
             return
-        parameters = [each for group in groups for each in group["params"]]
-        self._groups = [(group["params"], len(group["params"])) for group in groups]
+        self._groups = [list(group["params"]) for group in groups]
+        parameters = [each for group in self._groups for each in group]
         self._first = (parameters[0], parameters[0].device) if parameters else None
         self._host, self._devices, self._indices = [], [], {}
         for kind, alike in by_kind(parameters, self._shares).items():
@@ -105,7 +106,7 @@ class GradientPass:
 
     def _unscaled(self, value: Any, power: int) -> Any:
         """Take the factor out with which a GradScaler leaves a fused optimizer's gradients."""
-        scale = getattr(self._optimizer, "grad_scale", None)
+        scale = getattr(self.optimizer, "grad_scale", None)
         if scale is None:
             return value
         if isinstance(value, float) and scale.device.type == "cpu":
@@ -119,7 +120,7 @@ def index_on(positions: Sequence[int], device: torch.device) -> Tensor:
     """Return positions as a tensor on a device, where nothing waits for the copy."""
     import torch
 
-    index = torch.tensor(positions)
+    index = torch.tensor(positions, device="cpu")
     if device.type == "cuda":
         index = index.pin_memory()  # from other memory the copy waits
     return index.to(device, non_blocking=True)

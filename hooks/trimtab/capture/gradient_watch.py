@@ -14,7 +14,7 @@ from trimtab.capture.masking import Mask, why_not
 from trimtab.capture.shards import Shares
 from trimtab.capture.slot import Slot
 from trimtab.signals import Signals
-from trimtab.vocabulary import GRAD_NORM_SQ_SHARD, STEP_MASKED
+from trimtab.vocabulary import GRAD_NORM_SQ_SHARD, NOT_MEASURED, STEP_MASKED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,9 +80,12 @@ class GradientWatch:
 
     def begin(self, index: int) -> None:
         """An optimizer is about to step with the gradients that there are."""
+        mask = self._masks.get(index)
+        if mask is not None:
+            mask.release()  # a step that raised has left its flag
         norm = self._measured(index)
-        if norm is not None and index in self._masks:
-            self._note_mask(index, self._masks[index].arm(norm))
+        if norm is not None and mask is not None:
+            self._note_mask(index, mask.arm(norm))
 
     def end(self, index: int) -> None:
         """It has stepped."""
@@ -106,6 +109,10 @@ class GradientWatch:
         """Measure what is wanted of this step; return the norm if it was among that."""
         import torch
 
+        if _is_left_out(self._passes[index].optimizer):
+            return (
+                math.inf
+            )  # as the scaler found: it goes to no row, as of other optimizers, which do not step
         due = self._layers is not None and self._layers.is_due(index)
         if not (due or self._wants_norm or index in self._masks):
             return None
@@ -117,7 +124,7 @@ class GradientWatch:
             if self._wants_norm and self._in_shares:
                 self._put_share(index, norm)
             elif self._wants_norm and norm is not None:
-                self._norms[index] = norm
+                self._norms[index] = unless_left_out(norm, self._passes[index].optimizer)
         return norm
 
     def _norm_by_layers(self, index: int) -> Value | None:
@@ -161,7 +168,26 @@ def _as_tensor(value: Value) -> Tensor:
     """Return a value as a tensor of shape (1,)."""
     import torch
 
-    return torch.tensor([value], dtype=torch.float64) if isinstance(value, float) else value.reshape(1)
+    if isinstance(value, float):
+        return torch.tensor([value], dtype=torch.float64, device="cpu")
+    return value.reshape(1)
+
+
+def _is_left_out(optimizer: Any) -> bool:
+    """Tell whether a GradScaler has told a fused optimizer to leave this step out, where the host knows."""
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and found.is_cpu and bool(found)
+
+
+def unless_left_out(norm: Value, optimizer: Any) -> Value:
+    """Return a norm, on a device "not measured" where a GradScaler lets the optimizer leave the step out."""
+    import torch
+
+    found = getattr(optimizer, "found_inf", None)
+    if found is None or isinstance(norm, float):
+        return norm
+    left_out = found.reshape(()).to(norm.device, non_blocking=True) > 0
+    return torch.where(left_out, NOT_MEASURED, norm.double())
 
 
 def _is_recorded() -> bool:

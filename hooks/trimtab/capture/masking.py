@@ -32,7 +32,6 @@ class Mask:
 
         None: this step cannot be masked, as a group that is not fused has come to the optimizer.
         """
-        self.release()  # a step that raised has left it
         if not _all_fused(self._optimizer):
             return None
         theirs: Any = getattr(self._optimizer, "found_inf", _ABSENT)
@@ -63,7 +62,8 @@ class Mask:
         if math.isfinite(norm):
             return float(theirs is not _ABSENT and theirs.device.type == "cpu" and bool(theirs))
         _give_buffers(self._optimizer)
-        self._put(torch.ones(()), theirs)
+        # torch's kernels take float32 only, and a loop may have set another dtype or device as the default
+        self._put(torch.ones((), dtype=torch.float32, device="cpu"), theirs)
         return 1.0
 
     def _put(self, flag: Tensor, theirs: Any) -> None:

@@ -85,6 +85,7 @@ class OptimizerCapture:
         self._scaler = scaler
         self._on_error = on_error or _log_error
         self._rate: Value | None = None
+        self._rate_is_readable = True
         self._gradient_hooks: list[Any] = []
         self._rate_hooks: list[Any] = []
         hooked = [item for item in self._optimizers if _takes_hooks(item)]
@@ -112,7 +113,7 @@ class OptimizerCapture:
         """
         if self._rate is not None or not self._optimizers:
             return self._rate
-        return _rate_of(self._optimizers[0])
+        return self._read_rate(self._optimizers[0])
 
     def loss_scale(self) -> Tensor | None:
         """Return the scale of the GradScaler, on its device; None without one or before its first step."""
@@ -163,7 +164,16 @@ class OptimizerCapture:
             self._on_error("gradients", error)
 
     def _note_rate(self, optimizer: Any, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
-        self._rate = _rate_of(optimizer)
+        self._rate = self._read_rate(optimizer)
+
+    def _read_rate(self, optimizer: Any) -> Value | None:
+        if self._rate_is_readable:
+            try:
+                return _rate_of(optimizer)
+            except _FAULTS as error:
+                self._rate_is_readable = False
+                self._on_error("learning rate", error)
+        return None
 
 
 def unwrapped(optimizer: Any) -> Any:

@@ -75,6 +75,6 @@ def sum_of_squares(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tenso
 def _on_one_device(tensors: list[Tensor], weights: list[float]) -> Tensor:
     if tensors[0].is_cpu:
         squares = (weight * square_on_host(each) for each, weight in zip(tensors, weights, strict=True))
-        return torch.tensor(sum(squares), dtype=torch.float64)
+        return torch.tensor(sum(squares), dtype=torch.float64, device="cpu")
     norms = torch._foreach_norm(tensors, 2, dtype=torch.float32)
     return torch.stack(torch._foreach_mul(norms, [math.sqrt(weight) for weight in weights])).square().sum()

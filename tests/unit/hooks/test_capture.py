@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from trimtab.capture.gradient_watch import unless_left_out
 from trimtab.capture.optimizer import NullCapture, OptimizerCapture
 from trimtab.signals import Signals
+from trimtab.vocabulary import is_measured
 
 
 class NoNorm(Tensor):
@@ -22,6 +24,16 @@ class NoNorm(Tensor):
         if func is torch.dot:
             raise NotImplementedError("no dot product of these")
         return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
+
+
+class OddRate(torch.optim.Optimizer):
+    """An optimizer that keeps something of its own where others have the rate."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        super().__init__(parameters, {"lr": "by layer"})
+
+    def step(self, closure: Any = None) -> Any:
+        del closure
 
 
 def parameters_with_gradients(*gradients: Tensor) -> list[nn.Parameter]:
@@ -159,18 +171,34 @@ def test_the_factor_of_a_gradient_scaler_is_taken_out(fused: bool, unscale_first
     assert float(scale) == 1024.0
 
 
-def test_a_step_that_the_scaler_skips_has_no_norm() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("unscale_first", [False, True])
+def test_a_step_that_the_scaler_skips_has_no_norm(fused: bool, unscale_first: bool) -> None:
     parameter = nn.Parameter(torch.tensor([1.0]))
-    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    optimizer = torch.optim.SGD([parameter], lr=0.1, fused=fused)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     capture = OptimizerCapture(optimizer, scaler)
     torch.autograd.backward([scaler.scale((parameter * math.inf).sum())])
+    if unscale_first:
+        scaler.unscale_(optimizer)
     scaler.step(optimizer)
     scaler.update()
     assert capture.take_grad_norm() is None
     scale = capture.loss_scale()
     assert scale is not None
     assert float(scale) == 512.0
+
+
+@pytest.mark.parametrize(("found", "shown"), [(None, True), (0.0, True), (1.0, False)])
+def test_on_a_device_the_norm_of_a_skipped_step_is_made_not_measured_there(
+    found: float | None, shown: bool
+) -> None:
+    optimizer = SimpleNamespace()
+    if found is not None:
+        optimizer.found_inf = torch.tensor(found)
+    norm = unless_left_out(torch.tensor(2.0), optimizer)
+    assert is_measured(float(norm)) is shown
+    assert not shown or float(norm) == 2.0
 
 
 @pytest.mark.parametrize(
@@ -226,6 +254,18 @@ def test_the_rate_is_the_one_that_the_step_was_taken_with() -> None:
 def test_a_rate_in_a_tensor_is_read_where_the_host_has_it() -> None:
     optimizer = torch.optim.SGD(parameters_with_gradients(torch.ones(1)), lr=torch.tensor(0.25))
     assert OptimizerCapture(optimizer).lr() == 0.25
+
+
+def test_a_rate_that_is_no_number_is_told_once_and_raises_nothing() -> None:
+    told: list[str] = []
+    (parameter,) = parameters_with_gradients(torch.ones(4))
+    optimizer = OddRate([parameter])
+    capture = OptimizerCapture(optimizer, None, lambda where, _: told.append(where))
+    for _ in range(2):
+        optimizer.step()
+    assert told == ["learning rate"]
+    assert capture.lr() is None
+    assert taken(capture) == 2.0
 
 
 def test_a_rate_on_a_device_stays_there_as_it_was() -> None:

@@ -145,6 +145,14 @@ def test_parameters_that_come_later_are_found() -> None:
     assert gradients.norm() == 13.0
 
 
+def test_a_parameter_that_takes_the_place_of_another_is_found() -> None:
+    optimizer = optimizer_of(torch.full((1,), 3.0), torch.full((1,), 4.0))
+    gradients = GradientPass(optimizer)
+    assert gradients.norm() == 5.0
+    optimizer.param_groups[0]["params"][0] = parameter_with(torch.full((2,), 3.0))
+    assert gradients.norm() == pytest.approx(math.sqrt(9 + 9 + 16))
+
+
 def test_a_model_that_is_moved_is_found_again() -> None:
     optimizer = optimizer_of(torch.ones(3))
     gradients = GradientPass(optimizer)

@@ -113,6 +113,23 @@ def test_training_goes_on_as_if_the_masked_steps_had_not_been(name: str, bad_fir
 
 
 @pytest.mark.parametrize("name", MASKABLE)
+def test_the_loops_own_default_dtype_and_device_do_not_matter(name: str) -> None:
+    run = Run(MASKABLE[name], signals=Signals(layer_norms_every=1))
+    run.step(1.0)
+    run.masked()
+    before = copy.deepcopy(run.state())
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("meta"):
+            run.step(math.nan)
+    finally:
+        torch.set_default_dtype(dtype)
+    assert run.masked() == 1.0
+    assert run.state() == before
+
+
+@pytest.mark.parametrize("name", MASKABLE)
 def test_masking_on_a_device_is_the_same_arithmetic(name: str) -> None:
     """The flag made of a norm that is a tensor, as it is on a device, not read."""
     state = []
