@@ -9,7 +9,8 @@ from trimtab.guard import Guard, Tally
 from trimtab.journal import Journal
 from trimtab.outbound.recorder import Recorder
 from trimtab.outbound.records import MetricSets
-from trimtab.outbound.ring import PAGE, Ring, RingWriter
+from trimtab.outbound.ring import PAGE, Ring
+from trimtab.outbound.ring_writer import RingWriter
 from trimtab.rewind.boundary import Boundary, DiskCheckpoints
 from trimtab.rewind.commands import CommandDesk
 from trimtab.rewind.rewind import Outcome

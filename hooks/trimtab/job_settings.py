@@ -101,6 +101,8 @@ def check_url(url: str) -> str:
     """Return the collector's address without a slash at its end, or raise ValueError with the remedy."""
     if not isinstance(url, str) or not _is_address(url):
         raise ValueError(f"url: {url!r}: give the collector's address, such as http://collector.example:8787")
+    if "@" in urlsplit(url).netloc:  # it is shown, kept and logged: the message does not repeat it
+        raise ValueError("url: leave user name and password out: give the address alone, they are not sent")
     return url.rstrip("/")
 
 
@@ -108,7 +110,8 @@ def _is_address(url: str) -> bool:
     try:
         url.encode()
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return is_http and not parts.query and not parts.fragment
     except ValueError:  # brackets that do not close, a port that is no number or too large
         return False
 

@@ -18,7 +18,8 @@ from trimtab.outbound.records import (
     event_payload,
     is_sendable,
 )
-from trimtab.outbound.ring import FRAME_BYTES, MAX_ATTEMPT, REENTERED, RingWriter, word_of
+from trimtab.outbound.ring import FRAME_BYTES, MAX_ATTEMPT, word_of
+from trimtab.outbound.ring_writer import REENTERED, RingWriter
 from trimtab.vocabulary import GRAD_NORM, LOSS, NOT_MEASURED, is_measured
 
 LOG = logging.getLogger("trimtab")

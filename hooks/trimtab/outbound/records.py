@@ -27,6 +27,8 @@ STANDARD_KIND: Final = 2
 
 STANDARD_NAMES: Final = (LOSS, GRAD_NORM, LR, STEP_SECONDS, TOKENS)
 MAX_SETS: Final = 4096
+MAX_SETS_CHARACTERS: Final = 16 * 2**20
+"""Of the names of all sets together: each set is written down on the training thread, and kept."""
 MAX_EVENT_BYTES: Final = 64 * 1024
 MAX_NAME_CHARACTERS: Final = 512
 _LENGTH: Final = struct.Struct("=Q")
@@ -64,6 +66,7 @@ class MetricSets:
     def __init__(self, define: Callable[[int, tuple[str, ...]], None]) -> None:
         self._define = define
         self._layouts: dict[tuple[str, ...], RowLayout] = {}
+        self._characters = 0
         self.names: dict[int, tuple[str, ...]] = {}
         self.standard = self._add(())
 
@@ -76,7 +79,12 @@ class MetricSets:
         if found is not None or len(self._layouts) >= MAX_SETS:
             return found
         sent = tuple(name for name in extra if is_sendable(name))
-        layout = self._layouts.get(sent) or self._add(sent)
+        layout = self._layouts.get(sent)
+        if layout is None:
+            self._characters += sum(map(len, sent))
+            if self._characters > MAX_SETS_CHARACTERS:
+                return None
+            layout = self._add(sent)
         self._layouts[extra] = layout
         return layout
 

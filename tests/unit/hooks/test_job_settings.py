@@ -51,7 +51,10 @@ def test_a_wrong_value_is_told_with_the_remedy(name: str, value: str) -> None:
     assert value in str(caught.value)
 
 
-@pytest.mark.parametrize("url", [3, 0, b"http://host", "http://\udc80"])
+@pytest.mark.parametrize(
+    "url",
+    [3, 0, b"http://host", "http://\udc80", "http://host/?page=1", "http://host#top", "http://me:word@host"],
+)
 def test_a_url_that_is_none_is_told(url: Any) -> None:
     with pytest.raises(ValueError, match=r"^url: .*give"):
         JobSettings.from_environ({"TRIMTAB_URL": "http://environ:1"}, url)

@@ -14,8 +14,15 @@ from trimtab import wire
 from trimtab.guard import Tally
 from trimtab.outbound.packer import MAX_ROWS, Part, parts
 from trimtab.outbound.recorder import BAD_NAME, TOO_MANY_SETS, Recorder
-from trimtab.outbound.records import MAX_SETS, STANDARD_NAMES, MetricSets
-from trimtab.outbound.ring import Ring, RingReader, RingWriter
+from trimtab.outbound.records import (
+    MAX_NAME_CHARACTERS,
+    MAX_SETS,
+    MAX_SETS_CHARACTERS,
+    STANDARD_NAMES,
+    MetricSets,
+)
+from trimtab.outbound.ring import Ring, RingReader
+from trimtab.outbound.ring_writer import RingWriter
 
 MIB = 2**20
 
@@ -150,6 +157,19 @@ def test_names_that_never_repeat_are_dropped_and_counted_not_kept_for_ever() -> 
         path.recorder.row(step, 1.0, {f"metric_{step}": 1.0})
     assert path.drops.take() == {(TOO_MANY_SETS, ""): 6}
     assert sum(len(part.step) for part in path.parts()) == MAX_SETS + 5, "their loss goes on"
+
+
+def test_sets_whose_names_are_too_long_together_are_dropped_and_counted() -> None:
+    path = Path(8 * MIB)
+    names = [f"{number:0{MAX_NAME_CHARACTERS}}" for number in range(1000)]
+    rows = MAX_SETS_CHARACTERS // (MAX_NAME_CHARACTERS * 999) + 5
+    for step in range(rows):
+        path.recorder.row(step, 1.0, dict.fromkeys([*names[:step], *names[step + 1 :]], 1.0))
+    (dropped,) = path.drops.take().items()
+    assert dropped[0] == (TOO_MANY_SETS, "")
+    assert 0 < dropped[1] <= 5
+    path.recorder.row(rows, 1.0, dict.fromkeys(names[1:], 1.0))
+    assert not path.drops.take(), "those that are known go on"
 
 
 def alarms_of(values: dict[str, Any]) -> int:

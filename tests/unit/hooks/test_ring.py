@@ -12,18 +12,16 @@ from hypothesis import strategies as st
 
 from trimtab.outbound.ring import (
     FRAME_BYTES,
-    FULL,
     PAGE,
-    REENTERED,
     Ring,
     RingError,
     RingReader,
-    RingWriter,
     Slot,
     attempt_of,
     kind_of,
     word_of,
 )
+from trimtab.outbound.ring_writer import FULL, REENTERED, RingWriter
 
 RECORD = st.tuples(st.integers(1, 4), st.integers(0, 3), st.integers(0, 40))
 """Kind, attempt, and length in words; the same kind may come in several lengths."""
