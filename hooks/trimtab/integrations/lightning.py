@@ -92,9 +92,11 @@ class Hooks:
         if not self._counts(trainer):
             return
         self._begin()
-        known: dict[str, Any] = {}
+        known: dict[str, Any] = {"model": pl_module}
         with self._guard.shield("what the Trainer knows"):
-            known = _what_the_trainer_knows(trainer, pl_module)
+            known |= _what_the_trainer_knows(trainer, pl_module)
+        with self._guard.shield("the run's config"):  # the job's own code has a part in it
+            known["config"] = _config(trainer, pl_module)
         self.watch = trimtab.watch(**{**known, **self._arguments})
         self._steps = trainer.global_step
         with self._guard.shield("on_train_start"):
@@ -243,7 +245,7 @@ def _name(logged: str) -> str:
     return EVAL_LOSS if spelt(logged) in METRIC_NAMES[EVAL_LOSS] else logged
 
 
-def _what_the_trainer_knows(trainer: Any, pl_module: Any) -> dict[str, Any]:
+def _config(trainer: Any, pl_module: Any) -> dict[str, Any]:
     config: dict[str, Any] = {
         "trainer": {name: getattr(trainer, name, None) for name in _DESCRIBES},
         "model": type(pl_module).__name__,
@@ -253,13 +255,15 @@ def _what_the_trainer_knows(trainer: Any, pl_module: Any) -> dict[str, Any]:
     data = getattr(trainer, "datamodule", None)
     if data is not None:
         config["data"] = dict(data.hparams)
+    return config
+
+
+def _what_the_trainer_knows(trainer: Any, pl_module: Any) -> dict[str, Any]:
     optimizers = [each for each in trainer.optimizers if usable(each, "param_groups", "state_dict")]
     return {
-        "model": pl_module,
         "optimizer": optimizers or None,
         "scaler": Hooks._scaler(trainer),
         "total_steps": _total_steps(trainer, pl_module),
-        "config": config,
     }
 
 

@@ -27,6 +27,7 @@ from types import FrameType
 from typing import Any, Final
 
 import trimtab
+from trimtab.guard import Guard
 from trimtab.integrations.arguments import reason_of, short_name, usable, without_rollback
 from trimtab.integrations.taps import Taps
 
@@ -68,6 +69,7 @@ class TrimtabCallback(TrainerCallback):
         self.watch: trimtab.Watch | None = None
         self._arguments = without_rollback(watch_arguments, "resume_from_checkpoint")
         self._taps = Taps()
+        self._guard = Guard()
         self._losses: list[Any] = []
         self._grad_norm: Any = None
         self._tokens_before = 0
@@ -82,13 +84,17 @@ class TrimtabCallback(TrainerCallback):
         trainer = _calling_trainer()
         if trainer is not None and not self._counts(trainer):
             return
+        self._guard = Guard()
         known = _what_the_trainer_knows(trainer, args, state, kwargs)
+        with self._guard.shield("the run's config"):  # the model's own code has a part in it
+            known["config"] = _config(args, kwargs.get("model"))
         self.watch = trimtab.watch(**{**known, **self._arguments})
         self._tokens_before = state.num_input_tokens_seen
         self._losses.clear()
         if trainer is None:
             LOG.warning("trimtab: on_train_begin is not called by a transformers Trainer: no loss is seen")
-        else:
+            return
+        with self._guard.shield("on_train_begin"):
             self._listen(trainer, self.watch)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
@@ -201,21 +207,24 @@ def register(where: Any = integration_utils) -> bool:
 def _what_the_trainer_knows(
     trainer: Trainer | None, args: Any, state: Any, kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    model = kwargs.get("model")
-    model_config = getattr(model, "config", None)
-    config = {"training_arguments": args.to_sanitized_dict()}
-    if model_config is not None and hasattr(model_config, "to_diff_dict"):
-        config["model"] = model_config.to_diff_dict()
     accelerator = getattr(trainer, "accelerator", None)
     return {
-        "model": model,
+        "model": kwargs.get("model"),
         "optimizer": usable(kwargs.get("optimizer"), "param_groups", "state_dict"),
         "scheduler": usable(kwargs.get("lr_scheduler"), "state_dict"),
         "scaler": usable(getattr(accelerator, "scaler", None), "state_dict", "get_scale"),
         "name": short_name(state.trial_name or args.run_name),
         "total_steps": state.max_steps if state.max_steps > 0 else None,
-        "config": config,
     }
+
+
+def _config(args: Any, model: Any) -> dict[str, Any]:
+    """Return what describes the training, and the model where it can tell of itself."""
+    config = {"training_arguments": args.to_sanitized_dict()}
+    model_config = getattr(model, "config", None)
+    if hasattr(model_config, "to_diff_dict"):
+        config["model"] = model_config.to_diff_dict()
+    return config
 
 
 def _numbers(logged: Mapping[str, Any]) -> dict[str, float]:

@@ -85,6 +85,13 @@ def tiny_model() -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
+class Untold(LlamaConfig):
+    """A config of the job's own, with something in it that cannot be written down."""
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        raise ValueError("the job's own")
+
+
 MakeTrainer = Callable[..., Trainer]
 
 
@@ -379,6 +386,20 @@ def test_a_name_too_long_for_a_run_is_cut(collector: RecordingCollector, make_tr
     make_trainer(TrimtabCallback(), max_steps=1, run_name="n" * 300).train()
     (registration,) = collector.registrations.values()
     assert registration["name"] == "n" * 200
+
+
+def test_a_config_that_cannot_be_told_costs_no_more_than_itself(
+    collector: RecordingCollector, make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = make_trainer(TrimtabCallback(), max_steps=2)
+    assert trainer.model is not None
+    trainer.model.config = Untold(**trainer.model.config.to_dict())
+    trainer.train()
+    assert caplog.text.count("the run's config: the job's own") == 1
+    (registration,) = collector.registrations.values()
+    assert "config" not in registration
+    assert registration["total_steps"] == 2
+    assert measured(collector, "grad_norm").keys() == {1, 2}
 
 
 def test_going_back_is_refused_before_training() -> None:
