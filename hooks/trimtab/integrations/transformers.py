@@ -222,7 +222,7 @@ def _config(args: Any, model: Any) -> dict[str, Any]:
     """Return what describes the training, and the model where it can tell of itself."""
     config = {"training_arguments": args.to_sanitized_dict()}
     model_config = getattr(model, "config", None)
-    if hasattr(model_config, "to_diff_dict"):
+    if model_config is not None and hasattr(model_config, "to_diff_dict"):
         config["model"] = model_config.to_diff_dict()
     return config
 

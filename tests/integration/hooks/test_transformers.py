@@ -85,7 +85,7 @@ def tiny_model() -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-class Untold(LlamaConfig):
+class Untold(LlamaConfig):  # type: ignore[no-untyped-call]
     """A config of the job's own, with something in it that cannot be written down."""
 
     def to_diff_dict(self) -> dict[str, Any]:
@@ -392,7 +392,7 @@ def test_a_config_that_cannot_be_told_costs_no_more_than_itself(
     collector: RecordingCollector, make_trainer: MakeTrainer, caplog: pytest.LogCaptureFixture
 ) -> None:
     trainer = make_trainer(TrimtabCallback(), max_steps=2)
-    assert trainer.model is not None
+    assert isinstance(trainer.model, LlamaForCausalLM)
     trainer.model.config = Untold(**trainer.model.config.to_dict())
     trainer.train()
     assert caplog.text.count("the run's config: the job's own") == 1
