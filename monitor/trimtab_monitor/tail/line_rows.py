@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from trimtab_monitor.replay.columns import Columns, NoRun, UnreadableRun
+from trimtab import wire
+from trimtab_monitor.replay.columns import Columns, UnreadableRun
 from trimtab_monitor.replay.readers.csv_file import Layout, delimiter_of, layout_of, row_of
 from trimtab_monitor.replay.readers.json_lines import object_of
 from trimtab_monitor.replay.readers.objects import ObjectRows
@@ -42,7 +43,7 @@ class Problems:
 
 
 class CsvRows:
-    """Reads CSV by its header; one that comes again begins the table again.
+    """Reads CSV by its header; one that comes again, or another one, begins the table again.
 
     Raises:
         NoRun: the header names no loss.
@@ -70,18 +71,28 @@ class CsvRows:
             self._delimiter = delimiter_of(text)
         try:
             cells = next(csv.reader([text], delimiter=self._delimiter), [])
-            if self._layout is None or cells == self._header:
-                self._header = cells
-                self._layout = self._layout or layout_of(self._path, cells, self._columns, self._note)
-                return None
-            return row_of(self._path, line, cells, self._layout)
         except csv.Error as error:
             self.problems.add(UnreadableRun(self._path, line, f"is not CSV: {error}", "mend the line"))
-        except NoRun:
-            raise
-        except UnreadableRun as error:
-            self.problems.add(error)
+            return None
+        if self._layout is None:
+            self._begin(cells)
+        elif cells != self._header:
+            return self._row(line, cells, self._layout)
         return None
+
+    def _row(self, line: int, cells: list[str], layout: Layout) -> Row | None:
+        try:
+            return row_of(self._path, line, cells, layout)
+        except UnreadableRun as error:
+            if wire.LOSS not in self._columns.metrics(cells):
+                self.problems.add(error)
+                return None
+        self._begin(cells)
+        return None
+
+    def _begin(self, header: list[str]) -> None:
+        self._layout = layout_of(self._path, header, self._columns, self._note)
+        self._header = header
 
 
 class JsonRows:

@@ -17,6 +17,7 @@ class Lines:
         self.overlong = 0
         self._rest = b""
         self._skips = False
+        self._after_return = False
 
     def feed(self, data: bytes) -> list[tuple[int, str]]:
         r"""Return the lines that end in these bytes, blank ones left out, each with its number from 1.
@@ -25,6 +26,9 @@ class Lines:
         >>> lines.feed(b"one\ntw"), lines.feed(b"o\r\n\nfour"), lines.rest()
         ([(1, 'one')], [(2, 'two')], [(4, 'four')])
         """
+        if self._after_return and data.startswith(b"\n"):  # both belong to one end
+            data = data[1:]
+        self._after_return = data.endswith(b"\r")
         parts = (self._rest + data).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = parts.pop()
         if parts and self._skips:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from trimtab import wire
 from trimtab_monitor.replay.readers.row import Note, Row
@@ -12,6 +12,9 @@ from trimtab_monitor.tail.growing import GrowingFile, Grown
 from trimtab_monitor.tail.line_rows import LineRows
 from trimtab_monitor.tail.lines import Lines
 from trimtab_monitor.tail.steps import Placed, Steps
+
+MANY: Final = 500
+"""After so many lines without a row it is told that there is none."""
 
 
 class Source(Protocol):
@@ -64,6 +67,7 @@ class LineSource:
         self._last: Row | None = None
         self.began_in = 0
         self._begins = False
+        self._told = False
 
     @property
     def modified(self) -> float:
@@ -83,18 +87,32 @@ class LineSource:
         rows = self._read(grown)
         if grown.anew:
             rows = self._new_of(rows)
-        return self._placed(rows)
+        placed = self._placed(rows)
+        self._tell_if_none(MANY)
+        return placed
 
     def idle(self, *, end: bool) -> list[Placed]:
         """See Source."""
         rows = self._made(self._lines.rest()) if end else []
         if self._rows is not None:
             rows += self._rows.idle()
-        return self._placed(rows)
+        placed = self._placed(rows)
+        if end:
+            self._tell_if_none(1)
+        return placed
 
     def close(self) -> None:
         """See Source."""
         self._file.close()
+
+    def _tell_if_none(self, lines: int) -> None:
+        """Say once that nothing was found in so many lines: the pattern may be wrong, or unknown."""
+        if self._last is None and not self._told and self._lines.number >= lines:
+            self._told = True
+            self._note(
+                f"{self.path}: none of {self._lines.number} lines tells a step so far; say how one is "
+                r"written with --pattern, such as 'step (?P<step>\d+) loss (?P<loss>[\d.]+)'"
+            )
 
     def _read(self, grown: Grown) -> list[Row]:
         if grown.anew:

@@ -10,7 +10,7 @@ from trimtab_monitor.tail.lines import MOST_OF_A_LINE, Lines
 
 @given(st.lists(st.text("ab \r\nä∞", max_size=8), max_size=8), st.integers(1, 7))
 def test_pieces_make_no_difference(texts: list[str], size: int) -> None:
-    data = "".join(texts).replace("\r", "").encode()
+    data = "".join(texts).encode()
     lines, whole = Lines(), Lines()
     pieces = [data[i : i + size] for i in range(0, len(data), size)]
     found = [line for piece in pieces for line in lines.feed(piece)] + lines.rest()

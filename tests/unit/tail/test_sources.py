@@ -13,7 +13,7 @@ import pytest
 from trimtab.log_patterns import own_pattern
 from trimtab_monitor.replay.columns import Columns, NoRun
 from trimtab_monitor.tail.formats import Wanted, refuse
-from trimtab_monitor.tail.sources import LineSource
+from trimtab_monitor.tail.sources import MANY, LineSource
 from trimtab_monitor.tail.steps import Placed
 from trimtab_monitor.tail.targets import Targets
 
@@ -90,6 +90,16 @@ def test_a_header_that_comes_again_is_none_of_the_rows(tmp_path: Path) -> None:
     assert steps(log.write("step,loss\n1,2.5\n2,2.5\nstep,loss\n2,2.5\n3,2.5\n")) == [1, 2, 2, 3]
 
 
+def test_another_header_begins_another_table(tmp_path: Path) -> None:
+    log = Growing(tmp_path / "metrics.csv")
+    assert log.write("step,loss\n1,2.5\nstep,lr,loss\n2,0.5,2.25\n") == [
+        (0, 1, {"loss": 2.5}),
+        (0, 2, {"lr": 0.5, "loss": 2.25}),
+    ]
+    assert log.write("epoch,seconds\nstep,mean_loss\n3,0.5,2.0\n") == [(0, 3, {"lr": 0.5, "loss": 2.0})]
+    assert len(log.notes) == 2, "tables of something else are rows that cannot be read"
+
+
 def test_json_lines_with_rubbish_between(tmp_path: Path) -> None:
     log = Growing(tmp_path / "log.jsonl")
     first = {"_timestamp": 1.7e9, "global_step": 1, "train/loss": "NaN", "gpu": "H100", "tokens/s": 5}
@@ -124,6 +134,24 @@ def test_a_log_of_few_lines_is_read_when_nothing_more_comes(tmp_path: Path) -> N
     assert log.write("2023-11-14 22:13:20+00:00 INFO step: 5  loss: 2.5  grad_norm: 1.5\n") == []
     (row,) = log.source.idle(end=False)
     assert (row.step, row.row.values, row.row.time) == (5, {"loss": 2.5, "grad_norm": 1.5}, 1.7e9)
+
+
+@pytest.mark.parametrize("pattern", [None, r"took (?P<loss>\S+)"])
+def test_a_log_of_which_nothing_is_understood_says_how_to_go_on(tmp_path: Path, pattern: str | None) -> None:
+    log = Growing(tmp_path / "train.log", pattern)
+    assert log.write("Ep 1 took 2.5ms\n") == []
+    assert log.idle() == []
+    assert log.notes == [], "the first lines of a log may be of something else"
+    assert log.idle(end=True) == []
+    assert log.write("Ep 1 took 2.5ms\n" * MANY) == []
+    (note,) = log.notes
+    assert note.startswith(f"{log.path}: none of 1 lines tells a step so far; say how")
+
+
+def test_a_long_log_of_which_nothing_is_understood_says_so_at_once(tmp_path: Path) -> None:
+    log = Growing(tmp_path / "train.log")
+    assert log.write("Ep 1 took 2.5ms\n" * MANY) == []
+    assert f"none of {MANY} lines tells a step" in log.notes[0]
 
 
 def test_dicts_that_transformers_prints_are_counted(tmp_path: Path) -> None:
