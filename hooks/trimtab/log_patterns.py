@@ -134,7 +134,8 @@ PATTERNS: Final = (
     LogPattern(
         "a step and a loss in each line",
         _lines(
-            r"\b(?:global[_ ]?step|train[_ ]?step|step|iteration|iter)\b\W{0,4}(?P<step>\d+)\b.*?"
+            r"\b(?:global[_ ]?step|train[_ ]?step|step|iteration|iter)\b\W{0,4}"
+            r"(?P<step>\d{1,3}(?:,\d{3})+|\d+)\b.*?"
             rf"\b(?:train(?:ing)?[_ /]?)?loss\b\W{{0,3}}?\s*{_named('loss')}"
         ),
         _pairs(r"\b(?!loss\b|step\b|iter\b|iteration\b)[A-Za-z_][\w/.\-]*", r"\s*[:=]\s*"),

@@ -79,6 +79,8 @@ LINES = [
         {"step": 12.0, "loss": 2.5, "lr": 1e-3},
     ),
     ("a step and a loss in each line", "[Step 5/100] Train loss = 2.5", {"step": 5.0, "loss": 2.5}),
+    ("a step and a loss in each line", "step 1,015/2,000: loss 2.5", {"step": 1015.0, "loss": 2.5}),
+    ("a step and a loss in each line", "step 7, loss 2.5", {"step": 7.0, "loss": 2.5}),
 ]
 
 
