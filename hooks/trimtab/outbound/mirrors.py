@@ -11,7 +11,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from trimtab.guard import Tally
@@ -25,6 +26,7 @@ MOST_ROWS: Final = 65536
 """So many rows wait for one mirror at most."""
 MOST_FAILURES: Final = 10
 """After so many failures in a row a mirror is given up."""
+_GIVEN_UP: Final = "was given up"
 
 
 def rows_of(part: Part) -> Iterator[tuple[int, dict[str, float]]]:
@@ -55,13 +57,16 @@ class Mirror:
     def put(self, part: Part) -> None:
         """Take rows to be written, or count them where too many wait already."""
         rows = len(part.step)
+        if self._is_given_up:
+            self._count(_GIVEN_UP, rows)
+            return
         with self._changed:
-            if self._failures < MOST_FAILURES and (not self._waiting or self._waiting + rows <= MOST_ROWS):
+            if not self._waiting or self._waiting + rows <= MOST_ROWS:
                 self._parts.append(part)
                 self._waiting += rows
                 self._changed.notify()
                 return
-        self._count("takes too long, or was given up", rows)
+        self._count("takes too long", rows)
 
     def end(self) -> None:
         """Write what waits, then flush and end."""
@@ -78,42 +83,39 @@ class Mirror:
                 self._parts.clear()
             LOG.warning("trimtab: %s did not take all in time: %d rows are left out", self._target.name, left)
 
+    @property
+    def _is_given_up(self) -> bool:
+        return self._failures >= MOST_FAILURES
+
     def _run(self) -> None:
         while (part := self._next()) is not None:
             for step, values in rows_of(part):
-                if self._failures < MOST_FAILURES:
-                    self._write(step, values)
+                if self._is_given_up:
+                    self._count(_GIVEN_UP, 1)
                 else:
-                    self._count("was given up", 1)
+                    self._call(f"step {step}", partial(self._target.write, step, values))
             with self._changed:
                 self._waiting = max(0, self._waiting - len(part.step))
-        if self._failures < MOST_FAILURES:
-            self._flush()
+        if not self._is_given_up:
+            self._call("flush", self._target.flush)
 
     def _next(self) -> Part | None:
         with self._changed:
             self._changed.wait_for(lambda: self._parts or self._ending)
             return self._parts.popleft() if self._parts else None
 
-    def _write(self, step: int, values: dict[str, float]) -> None:
+    def _call(self, where: str, call: Callable[[], object]) -> None:
         try:
-            self._target.write(step, values)
-        except Exception as error:  # noqa: BLE001  (a tracker may raise anything, and the job comes first)
-            self._failed(step, error)
+            call()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (a tracker may raise anything: the job comes first)
+            self._failed(where, error)
         else:
             self._failures = 0
 
-    def _flush(self) -> None:
-        try:
-            self._target.flush()
-        except Exception as error:  # noqa: BLE001  (as above)
-            self._failed(None, error)
-
-    def _failed(self, step: int | None, error: Exception) -> None:
+    def _failed(self, where: str, error: BaseException) -> None:
         self._failures += 1
-        where = "flush" if step is None else f"step {step}"
         self._count(f"{where}: {type(error).__name__}: {error}"[:200], 1, "raises")
-        if self._failures == MOST_FAILURES:
+        if self._is_given_up:
             LOG.warning(
                 "trimtab: %s failed %d times in a row, and is given up", self._target.name, MOST_FAILURES
             )

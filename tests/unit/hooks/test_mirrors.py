@@ -153,9 +153,12 @@ def test_mlflow_without_a_run_is_refused() -> None:
         targets_of(Mlflow(None))
 
 
-def test_one_that_raises_is_told_once_counted_and_given_up(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [OSError, SystemExit])
+def test_one_that_raises_is_told_once_counted_and_given_up(
+    caplog: pytest.LogCaptureFixture, kind: type[BaseException]
+) -> None:
     def refuse(step: int, values: dict[str, float]) -> None:
-        raise OSError("the disk is full")
+        raise kind("the disk is full")
 
     drops = mirrored(refuse, losses(range(1, 101)))
     assert sum(drops.take().values()) == 100
