@@ -10,11 +10,13 @@ from typing import Final
 from trimtab.log_numbers import NUMBER, number_of
 from trimtab.usual_names import spelt
 
-MOST_CHARACTERS: Final = 10_000
+MOST_CHARACTERS: Final = 4_000
 """So much of a line is looked at: no trainer writes more, and an expression may take long over more."""
 
 _WRAP: Final = r"(?:(?:\w+\.)*(?:tensor|array|float\d*)\(\s*)?"
 VALUE: Final = rf"{_WRAP}{NUMBER}"
+_NEAR: Final = ".{0,300}?"
+"""What may stand between two parts of a line; without a bound a long line could take a third of a second."""
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SECONDS_OF: Final = {"_ms": 1e-3, "_s": 1.0}
 
@@ -123,19 +125,19 @@ PATTERNS: Final = (
     ),
     LogPattern(
         "transformers",
-        _lines(r"\{(?=\s*['\"][\w/ .\-]+['\"]\s*:)(?=.*loss['\"]\s*:)"),
+        _lines(r"\{(?=\s*['\"][\w/ .\-]+['\"]\s*:)(?=.{0,2000}loss['\"]\s*:)"),
         _pairs(r"(?<=['\"])[A-Za-z_][\w/ .\-]*(?=['\"]\s*:)", r"['\"]\s*:\s*['\"]?"),
     ),
     LogPattern(
         "Lightning's progress bar",
-        _lines(r"\bEpoch\s+(?P<epoch>\d+):.*?\b(?P<done>\d+)/(?P<of>\d+)\s*\[.*?loss\w*="),
+        _lines(rf"\bEpoch\s+(?P<epoch>\d+):{_NEAR}\b(?P<done>\d+)/(?P<of>\d+)\s*\[{_NEAR}loss\w*="),
         _pairs(r"\b(?!v_num\b)[A-Za-z_][\w/.]*", "="),
     ),
     LogPattern(
         "a step and a loss in each line",
         _lines(
             r"\b(?:global[_ ]?step|train[_ ]?step|step|iteration|iter)\b\W{0,4}"
-            r"(?P<step>\d{1,3}(?:,\d{3})+|\d+)\b.*?"
+            rf"(?P<step>\d{{1,3}}(?:,\d{{3}})+|\d+)\b{_NEAR}"
             rf"\b(?:train(?:ing)?[_ /]?)?loss\b\W{{0,3}}?\s*{_named('loss')}"
         ),
         _pairs(r"\b(?!loss\b|step\b|iter\b|iteration\b)[A-Za-z_][\w/.\-]*", r"\s*[:=]\s*"),

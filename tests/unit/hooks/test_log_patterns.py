@@ -93,7 +93,17 @@ def test_each_trainers_line_is_its_own(name: str, line: str, values: dict[str, f
 
 
 @pytest.mark.parametrize(
-    "line", ["", "starting", "step 3 of 5", "lossless", "a loss of 3 files", "\x00\x01\xff" * 50, "}" * 500]
+    "line",
+    [
+        "",
+        "starting",
+        "step 3 of 5",
+        "lossless",
+        "a loss of 3 files",
+        "\x00\x01\xff" * 50,
+        "}" * 500,
+        "step 1" + " x" * 200 + " loss 2.5",
+    ],
 )
 def test_other_lines_are_none(line: str) -> None:
     assert [pattern.name for pattern in PATTERNS if pattern.read(plain_text(line))] == []
