@@ -78,6 +78,10 @@ class GradientWatch:
         self._norms.clear()
         self._shared.clear()
 
+    def masks(self, index: int) -> bool:
+        """Tell whether an optimizer's steps are masked."""
+        return index in self._masks
+
     def begin(self, index: int) -> None:
         """An optimizer is about to step with the gradients that there are."""
         mask = self._masks.get(index)
@@ -93,7 +97,7 @@ class GradientWatch:
             self._masks[index].release()
 
     def look_after(self, index: int) -> None:
-        """It has stepped, with gradients that a closure made meanwhile: too late to mask."""
+        """It has stepped, with gradients that a closure made meanwhile."""
         self._measured(index)
 
     def close(self) -> None:

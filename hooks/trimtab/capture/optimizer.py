@@ -8,7 +8,8 @@ nothing read back. What it sees:
 - Gradients without the factor of a GradScaler: `scaler.step` unscales them first, or, for fused optimizers,
   hands its scale to the optimizer, and the norm is divided by it. A step that the scaler skips has no norm;
   `loss_scale` drops.
-- Gradients of a closure as they are after the step: before it there are none, or old ones.
+- Gradients of a closure as they are after the step: before it there are none, or old ones. Where steps are
+  masked, as the closure leaves them.
 - Of parameters that are spread over ranks, this rank's share: see `trimtab.capture.shards`.
 """
 
@@ -142,14 +143,19 @@ class OptimizerCapture:
         self._gradient_hooks.clear()
 
     def _hook(self, index: int, optimizer: Any) -> None:
-        def before(_optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def look() -> None:
+            self._guarded(self._gradients.begin, index)
+
+        def before(_optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if not _has_closure(args, kwargs):
-                self._guarded(self._gradients.begin, index)
+                look()
+            elif self._gradients.masks(index):
+                return _with_closures_that(look, args, kwargs)
+            return None
 
         def after(_optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._guarded(
-                self._gradients.look_after if _has_closure(args, kwargs) else self._gradients.end, index
-            )
+            late = _has_closure(args, kwargs) and not self._gradients.masks(index)
+            self._guarded(self._gradients.look_after if late else self._gradients.end, index)
 
         self._gradient_hooks += [
             optimizer.register_step_pre_hook(before),
@@ -203,6 +209,24 @@ def _rate_of(optimizer: Any) -> Value | None:
 def _has_closure(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     """Tell whether `step` was given a closure; `args` starts with the optimizer itself."""
     return any(callable(value) for value in (*args[1:], *kwargs.values()))
+
+
+def _with_closures_that(look: Callable[[], None], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Return the arguments of a `step` whose closure looks at the gradients once it has made them.
+
+    The fused optimizers call theirs once, before they do anything else: so is every step of Lightning's.
+    """
+
+    def looking(closure: Any) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
+            made = closure(*given, **named)
+            look()
+            return made
+
+        return call if callable(closure) else closure
+
+    optimizer, *others = args
+    return (optimizer, *map(looking, others)), {name: looking(each) for name, each in kwargs.items()}
 
 
 def _log_error(where: str, error: Exception) -> None:

@@ -224,21 +224,43 @@ def test_masking_goes_on_when_the_loop_gives_its_own_norm_and_with_layers() -> N
     assert run.state()[0] == before[0]
 
 
-def test_a_gradient_that_a_closure_makes_cannot_be_masked() -> None:
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("name", MASKABLE)
+def test_a_gradient_that_a_closure_makes_is_masked(name: str, by_name: bool) -> None:
+    run = Run(MASKABLE[name])
+
+    def step(factor: float) -> float:
+        def closure() -> Tensor:
+            run.optimizer.zero_grad()
+            loss = (run.parameters[0] * factor).sum() + (run.parameters[1] ** 2).sum()
+            torch.autograd.backward([loss])
+            return loss
+
+        made: Any = run.optimizer.step(closure=closure) if by_name else run.optimizer.step(closure)  # type: ignore[arg-type]
+        assert not hasattr(run.optimizer, "found_inf")
+        return float(made.detach())
+
+    step(1.0)
+    assert run.masked() == 0.0
+    before = copy.deepcopy(run.state())
+    assert math.isnan(step(math.nan))
+    assert run.masked() == 1.0
+    assert run.state() == before
+    assert math.isfinite(step(1.0))
+    assert run.masked() == 0.0  # the gradient from before the step, not finite, did not mask it
+    assert run.state() != before
+
+
+def test_what_a_closure_raises_is_the_loops() -> None:
     run = Run(MASKABLE["AdamW"])
-    run.step(math.nan)
-    run.masked()
 
     def closure() -> Tensor:
-        run.optimizer.zero_grad()
-        loss = (run.parameters[0] ** 2).sum()
-        torch.autograd.backward([loss])
-        return loss
+        raise KeyError("no such batch")
 
-    before = copy.deepcopy(run.state())
-    run.optimizer.step(closure)  # type: ignore[arg-type]
-    assert run.state() != before  # the old gradient, not finite, did not mask the new one
-    assert run.masked() is None
+    with pytest.raises(KeyError, match="no such batch"):
+        run.optimizer.step(closure)  # type: ignore[arg-type]
+    run.step(1.0)
+    assert run.masked() == 0.0
 
 
 @pytest.mark.parametrize("name", NOT_MASKABLE)
