@@ -54,8 +54,8 @@ class Watched:
 
     @property
     def identities(self) -> tuple[Any, ...]:
-        """What no other watch may have at the same time."""
-        return (*as_list(self.model), *as_list(self.optimizer))
+        """What no other watch may have at the same time; of an optimizer in a wrapper the real one."""
+        return (*as_list(self.model), *map(unwrapped, as_list(self.optimizer)))
 
     @property
     def empty(self) -> bool:

@@ -32,6 +32,15 @@ def model_and_optimizer() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     return model, torch.optim.SGD(model.parameters(), lr=0.1)
 
 
+class Wrapper:
+    """Has the real optimizer inside, as Accelerate's."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+        self.param_groups = optimizer.param_groups
+        self.state_dict = optimizer.state_dict
+
+
 def train_step(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.Tensor:
     loss: torch.Tensor = model(torch.randn(8, 4)).square().mean()
     optimizer.zero_grad()
@@ -367,6 +376,13 @@ def test_watching_the_same_model_again_ends_the_first_run(collector: RecordingCo
         assert first.over is not None
     assert collector.events("run_end", first.run)[0]["status"] == "finished"
     assert (collector.rows(first.run), collector.rows(second.run)) == ([1], [1])
+
+
+def test_an_optimizer_is_watched_once_in_whatever_wrapper(collector: RecordingCollector, home: Path) -> None:
+    _, optimizer = model_and_optimizer()
+    first = start(collector, None, Wrapper(optimizer))
+    with start(collector, None, optimizer):
+        assert first.over is not None
 
 
 @pytest.mark.parametrize("rollback", ["off", "auto"])
