@@ -11,6 +11,7 @@ the counter, so that one can be checked against the other.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib
 import os
@@ -26,6 +27,7 @@ _MODULES: Final = ("GH200", "GB200", "GB300")
 """Boards whose counter is that of the whole module: GPU, CPU and memory."""
 _MOMENTARY_AMPERE: Final = ("A100", "A800", "A30")
 """GA100 boards: the only Ampere whose power usage is not averaged over a second."""
+_DRIVER: Final = "libnvidia-ml.so.1"
 _REMEDY: Final = "pip install trimtab[nvidia] (nvidia-ml-py), and check that nvidia-smi works here"
 
 
@@ -87,6 +89,8 @@ def probe(
     clock: Callable[[], float], nvml: Any | None = None, environ: Mapping[str, str] = os.environ
 ) -> Probe:
     """Look for the boards that this process may use; `nvml` is the module pynvml unless given."""
+    if nvml is None and not driver_is_here():
+        return Probe(NoSensor("nvml"), problem=f"there is no NVIDIA driver here ({_DRIVER})", remedy=_REMEDY)
     if nvml is None:
         nvml = load()
     if nvml is None:
@@ -205,8 +209,19 @@ def _ask(nvml: Any, function: Callable[..., Any], *args: Any) -> Any | None:
         return None
 
 
+def driver_is_here() -> bool:
+    """Tell whether the driver's library can be loaded: without it pynvml is two megabytes for nothing."""
+    try:
+        ctypes.CDLL(_DRIVER)
+    except OSError:
+        return False
+    return True
+
+
 def load() -> Any | None:
-    """Import pynvml; None: it is not installed."""
+    """Import pynvml; None: there is no driver, or it is not installed."""
+    if not driver_is_here():
+        return None
     try:
         return importlib.import_module("pynvml")
     except ImportError:
