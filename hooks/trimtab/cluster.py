@@ -103,8 +103,13 @@ def has_peers_elsewhere(environ: Environ) -> bool:
         return False
     here = number(environ, by.local_size)
     if here is None:
-        return "KUBERNETES_SERVICE_HOST" in environ and place[1] > 1
+        return in_kubernetes(environ) and place[1] > 1
     return here < place[1]
+
+
+def in_kubernetes(environ: Environ) -> bool:
+    """Tell whether the process runs in a pod."""
+    return "KUBERNETES_SERVICE_HOST" in environ
 
 
 def is_elastic(environ: Environ) -> bool:
@@ -143,7 +148,7 @@ def job_facts(environ: Environ) -> dict[str, Any]:
         facts["launcher"] = "environment" if by.name == "torchrun" and not is_elastic(environ) else by.name
     if "SLURM_JOB_ID" in environ:
         facts["slurm"] = dict(_told(environ, _SLURM_FACTS))
-    if "KUBERNETES_SERVICE_HOST" in environ:
+    if in_kubernetes(environ):
         facts["kubernetes"] = {
             name: value
             for name, value in (
@@ -158,7 +163,7 @@ def job_facts(environ: Environ) -> dict[str, Any]:
 def process_facts(environ: Environ) -> dict[str, Any]:
     """Return where among its peers, and in the cluster, this one process runs."""
     facts: dict[str, Any] = {"local_rank": local_rank(environ), "node_rank": node_rank(environ)}
-    if "KUBERNETES_SERVICE_HOST" in environ:
+    if in_kubernetes(environ):
         facts |= {"pod": _first(environ, _POD_VARIABLES), "node": _first(environ, _NODE_VARIABLES)}
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -52,10 +52,23 @@ def join(
     try:
         run = settings.run or _common_run(project, folder, key, environ, next(_calls))
         run = _not_taken(run, taken)
-        return Membership(run, notes.next_attempt(folder, run, place.rank, least), noted=True)
+        attempt = notes.next_attempt(folder, run, place.rank, least)
     except OSError as error:
         LOG.warning("trimtab: %s: %s: set TRIMTAB_RUN and, at each restart, TRIMTAB_ATTEMPT", folder, error)
         return Membership(settings.run or new_run_id(project, time.time()), least, noted=False)
+    if settings.run is not None and settings.attempt is None and attempt == place.rank == 0:
+        _warn_of_pods_made_anew(run, environ)
+    return Membership(run, attempt, noted=True)
+
+
+def _warn_of_pods_made_anew(run: str, environ: Mapping[str, str]) -> None:
+    if cluster.in_kubernetes(environ):
+        LOG.warning(
+            "trimtab: run %s begins with attempt 0, as nothing of it is noted in this pod: where it goes on "
+            "in the run of an earlier pod, set TRIMTAB_ATTEMPT to a number that grows each time, or its "
+            "steps are taken for repeats and lost",
+            run,
+        )
 
 
 def _job_key(place: Place, environ: Mapping[str, str]) -> str | None:

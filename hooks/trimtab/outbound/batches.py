@@ -70,6 +70,7 @@ class Batches:
         body = wire.encode(batch, between=self._give_way)
         self._give_way()
         self._spool.append(SpoolRecord(self._attempt, self._seq, batch.rows, part.end, body))
+        self._give_way()
         self._seq += 1
         self._leave_count()
         if any(event.get("kind") == wire.RUN_END for event in batch.events):

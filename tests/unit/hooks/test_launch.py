@@ -56,6 +56,28 @@ def test_who_restarts_a_job_may_say_the_attempt(tmp_path: Path) -> None:
     assert launch.join("p", Place(), settings(tmp_path, "r", attempt=1), {}, ()).attempt == 5
 
 
+@pytest.mark.parametrize(
+    ("environ", "attempt", "warned"),
+    [
+        ({}, None, False),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, None, True),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, 0, False),
+    ],
+)
+def test_a_pod_that_may_repeat_an_attempt_is_told_so(
+    environ: dict[str, str],
+    attempt: int | None,
+    warned: bool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    launch.join("p", Place(), settings(tmp_path, "r", attempt), environ, ())
+    assert ("TRIMTAB_ATTEMPT" in caplog.text) == warned
+    caplog.clear()
+    launch.join("p", Place(), settings(tmp_path, "r", attempt), environ, ())
+    assert not caplog.text, "its notes are there"
+
+
 def test_two_models_of_one_process_are_two_runs(tmp_path: Path) -> None:
     assert launch.join("p", Place(), settings(tmp_path, "r"), {}, {"r", "r-2"}).run == "r-3"
 
