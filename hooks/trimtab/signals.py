@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from trimtab.environ import flag, integer
+from trimtab.environ import integer
 
 
-def _option(default: Any, means: str, least: int = 0) -> Any:
+def _option(default: int, means: str, least: int = 0) -> Any:
     """A field with what the reference page says of it, and the least that a number may be."""
     return field(default=default, metadata={"means": means, "least": least})
 
@@ -53,8 +53,7 @@ class Signals:
     def __post_init__(self) -> None:
         for each in fields(self):
             given = getattr(self, each.name)
-            check = _truth if isinstance(each.default, bool) else _whole
-            object.__setattr__(self, each.name, check(each.name, given, each.metadata["least"]))
+            object.__setattr__(self, each.name, _whole(each.name, given, each.metadata["least"]))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Signals:
@@ -67,8 +66,7 @@ class Signals:
         for each in fields(cls):
             name = variable(each.name)
             if environ.get(name):
-                read = flag if isinstance(each.default, bool) else integer
-                asked[each.name] = read(environ, name)
+                asked[each.name] = integer(environ, name)
         return cls(**asked)
 
 
@@ -85,9 +83,3 @@ def _whole(name: str, given: Any, least: int) -> int:
     if number < least:
         raise ValueError(f"signals: {name}={given!r}: give a whole number, {least} or more")
     return number
-
-
-def _truth(name: str, given: Any, _least: int) -> bool:
-    if not isinstance(given, bool):
-        raise ValueError(f"signals: {name}={given!r}: give True or False")
-    return given

@@ -183,6 +183,20 @@ class Watch:
         else:
             self.end("failed", f"{type(error).__name__}: {error}"[:300])
 
+    def __copy__(self) -> Watch:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Watch:
+        """Return the same: the copy of a model that holds it, as for averaged weights, is no other run."""
+        del memo
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[str], Watch], tuple[str]]:
+        """Be pickled, with what holds it, as a watch that records nothing: a ring is one process's."""
+        from trimtab.inert import unpickled
+
+        return unpickled, (self.run,)
+
     def begin(self, fields: dict[str, Any]) -> None:
         """Say that the process has begun: the first event of its log."""
         with self._guard.shield("begin"), self._lock:

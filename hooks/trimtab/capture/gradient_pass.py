@@ -126,14 +126,6 @@ def index_on(positions: Sequence[int], device: torch.device) -> Tensor:
     return index.to(device, non_blocking=True)
 
 
-def gradient_norm(optimizer: Any) -> Value | None:
-    """Return the 2-norm over all gradients of an optimizer; None: there are none."""
-    import torch
-
-    with torch.no_grad():
-        return GradientPass(optimizer).norm()
-
-
 def joined(norms: Sequence[Value]) -> Value | None:
     """Return the norm of which these are parts, on the device of the first that is on one."""
     import torch

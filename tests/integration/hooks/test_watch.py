@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import logging
 import math
+import pickle
 import threading
 import time
 import weakref
@@ -330,6 +332,18 @@ def test_a_collector_that_hangs_does_not_hold_training_or_its_end(
     assert sum(rows) == 20_000, "it is there for the next job to send"
 
 
+def test_in_a_folder_that_was_deleted_the_run_is_watched_all_the_same(
+    collector: RecordingCollector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.chdir(tmp_path / "scratch")
+    (tmp_path / "scratch").rmdir()
+    with trimtab.watch() as watch:
+        watch.step(loss=2.5)
+    assert collector.column("loss") == [2.5]
+    assert collector.registrations[watch.run]["project"] == "default"
+
+
 def test_without_a_folder_the_run_is_watched_all_the_same(
     collector: RecordingCollector, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -376,6 +390,24 @@ def test_watching_the_same_model_again_ends_the_first_run(collector: RecordingCo
         assert first.over is not None
     assert collector.events("run_end", first.run)[0]["status"] == "finished"
     assert (collector.rows(first.run), collector.rows(second.run)) == ([1], [1])
+
+
+def test_what_holds_a_watch_can_be_copied_and_pickled(
+    collector: RecordingCollector, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, optimizer = model_and_optimizer()
+    with start(collector, model, optimizer) as watch:
+        model.telemetry = watch  # type: ignore[assignment]
+        averaged: Any = copy.deepcopy(model)
+        there: Any = pickle.loads(pickle.dumps(model))
+        assert averaged.telemetry is watch
+        assert copy.copy(watch) is watch
+        assert there.telemetry.step(loss=1.0).step == 1
+        assert there.telemetry.run == watch.run
+        train_step(model, optimizer)
+        watch.step(loss=2.0)
+    assert collector.column("loss") == [2.0]
+    assert "call trimtab.watch() in this process" in caplog.text
 
 
 def test_an_optimizer_is_watched_once_in_whatever_wrapper(collector: RecordingCollector, home: Path) -> None:

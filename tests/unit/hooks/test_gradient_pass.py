@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trimtab.capture.gradient_pass import GradientPass, gradient_norm, joined
+from trimtab.capture.gradient_pass import GradientPass, joined
 from trimtab.capture.gradients import RUN_ELEMENTS, SUM_ELEMENTS, norms_on_device, square_on_host
 
 
@@ -87,7 +87,7 @@ def test_a_device_finds_the_same(kind: str) -> None:
 
 def test_complex_gradients_count_by_their_magnitude() -> None:
     optimizer = optimizer_of(torch.tensor([3 + 4j, 0j]), torch.tensor([5 + 12j, 0j]))
-    assert gradient_norm(optimizer) == pytest.approx(math.sqrt(5**2 + 13**2))
+    assert GradientPass(optimizer).norm() == pytest.approx(math.sqrt(5**2 + 13**2))
 
 
 def test_the_repeated_rows_of_sparse_gradients_are_added_first() -> None:
@@ -110,7 +110,7 @@ def test_one_number_that_is_not_finite_shows(bad: float, where: int) -> None:
     gradients = [torch.ones(3) for _ in range(99)] + [torch.ones(RUN_ELEMENTS + 1)]
     gradients[where][-1] = bad
     optimizer = optimizer_of(*gradients)
-    norm = gradient_norm(optimizer)
+    norm = GradientPass(optimizer).norm()
     assert isinstance(norm, float)
     assert not math.isfinite(norm)
     finite = [math.isfinite(square) for square in squares(GradientPass(optimizer), optimizer)]
