@@ -107,15 +107,23 @@ def watch(
 
 def _folder_project() -> str:
     """Name the project after the folder that the job runs in, whatever its name is made of."""
-    name = encodable(Path.cwd().name)[:MAX_NAME_CHARACTERS]
+    name = encodable(_working_folder().name)[:MAX_NAME_CHARACTERS]
     return name if name.strip() else "default"
+
+
+def _working_folder() -> Path:
+    """Return the folder that the job runs in, the root where that was deleted meanwhile."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
 
 
 def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     lifecycle.end_those_watching(asked.watched.identities)
     place = identity.find_place(os.environ)
     member = join(asked.project, place, settings, os.environ, lifecycle.live_runs())
-    registration = {**asked.registration(place), "origin": origin(os.environ, Path.cwd())}
+    registration = {**asked.registration(place), "origin": origin(os.environ, _working_folder())}
     who = identity.this_process(member.run, member.attempt, place.rank, registration, settings.url)
     sampler = Sampler(who.run, guard=guard)
     link = Link(place)

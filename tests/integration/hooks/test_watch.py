@@ -333,12 +333,12 @@ def test_a_collector_that_hangs_does_not_hold_training_or_its_end(
 
 
 def test_in_a_folder_that_was_deleted_the_run_is_watched_all_the_same(
-    collector: RecordingCollector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    collector: RecordingCollector, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "scratch").mkdir()
     monkeypatch.chdir(tmp_path / "scratch")
     (tmp_path / "scratch").rmdir()
-    with trimtab.watch() as watch:
+    with trimtab.watch(url=collector.url) as watch:
         watch.step(loss=2.5)
     assert collector.column("loss") == [2.5]
     assert collector.registrations[watch.run]["project"] == "default"
