@@ -30,6 +30,7 @@ from types import FrameType
 from typing import Any, Final
 
 import trimtab
+from trimtab.guard import Guard
 from trimtab.integrations.arguments import usable
 from trimtab.integrations.taps import Taps
 from trimtab.vocabulary import GRAD_NORM, LOSS, LR
@@ -75,7 +76,9 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
         self._accelerator = _calling_accelerator()
         self._watch: trimtab.Watch | None = None
         self._taps = Taps()
-        self._losses: list[Any] = []
+        self._guard = Guard()
+        self._losses: Any = None
+        self._micro_steps = 0
         self._grad_norm: Any = None
         self._logged: dict[str, Any] = {}
         self._sees_loss = False
@@ -109,7 +112,7 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
             for name, value in values.items()
             if not isinstance(value, str | Mapping) and not self._has(str(name))
         }
-        if self._sees_steps and self._losses:
+        if self._sees_steps and self._micro_steps:
             self._logged.update(told)
         elif self._sees_steps or (step is not None and step == watch.step_number):
             watch.record(**told)
@@ -143,10 +146,16 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
     @contextmanager
     def _backward(self, loss: Any = None, **_: Any) -> Iterator[None]:
         self._begun()
-        if loss is not None:
+        if loss is not None and self._sees_steps:
             self._sees_loss = True
-            self._losses.append(loss.detach() if hasattr(loss, "detach") else loss)
+            with self._guard.shield("loss"):
+                self._add(loss.detach() if hasattr(loss, "detach") else loss)
         yield
+
+    def _add(self, loss: Any) -> None:
+        """Add a micro-step's loss to those of the step under way."""
+        self._losses = loss if self._losses is None else self._losses + loss
+        self._micro_steps += 1
 
     def _see_grad_norm(self, norm: Any) -> None:
         self._grad_norm = norm
@@ -155,11 +164,13 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
         """Record a step, unless it was one of the optimizer's that only accumulate."""
         if self._watch is None or self._accelerator is None or not self._accelerator.sync_gradients:
             return
-        losses, self._losses[:] = list(self._losses), []
+        losses, self._losses = self._losses, None
+        micro_steps, self._micro_steps = self._micro_steps, 0
         grad_norm, self._grad_norm = self._grad_norm, None
         logged, self._logged = self._logged, {}
-        if losses:
-            logged[LOSS] = sum(losses[1:], losses[0]) / len(losses)
+        if micro_steps:
+            with self._guard.shield("loss"):
+                logged[LOSS] = losses if micro_steps == 1 else losses / micro_steps
         result = self._watch.step(grad_norm=grad_norm, step=self._next(), **logged)
         self.stop = self.stop or result.stop
 
