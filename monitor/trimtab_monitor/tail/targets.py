@@ -35,12 +35,19 @@ class Targets:
     waits: set[Path] = field(default_factory=set)
 
     def new(self) -> list[Source]:
-        """Return what was not there when last asked.
+        """Return what was not there when last asked; what cannot be looked at is tried again.
 
         Raises:
             UnreadableRun: it is nothing that can be followed.
         """
-        return [source for path in self.given for source in self._of(path)]
+        return [source for path in self.given for source in self._reachable(path)]
+
+    def _reachable(self, path: Path) -> list[Source]:
+        try:
+            return list(self._of(path))
+        except OSError as error:
+            self._wait(path, f"{(error.strerror or str(error)).lower()}: tries again")
+            return []
 
     def _of(self, path: Path) -> Iterator[Source]:
         if not path.is_dir():

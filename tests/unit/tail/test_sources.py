@@ -227,3 +227,14 @@ def test_of_a_folder_the_newest_log_is_followed_and_those_that_appear(tmp_path: 
     assert [source.path for source in targets.new()] == [later]
     assert "is not there yet" in notes[0]
     assert "follows the newest log in it" in notes[1]
+
+
+def test_what_cannot_be_looked_at_is_tried_again_and_stops_nothing_else(tmp_path: Path) -> None:
+    hidden, table = tmp_path / ("n" * 300), tmp_path / "run.csv"
+    notes: list[str] = []
+    table.write_text("step,loss\n1,2.5\n")
+    targets = Targets([hidden, table], Wanted(Columns(everything=True)), notes.append)
+    assert [source.path for source in targets.new()] == [table]
+    assert targets.new() == []
+    assert notes == [f"{hidden}: file name too long: tries again"]
+    assert targets.waits == {hidden}
