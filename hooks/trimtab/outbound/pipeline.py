@@ -32,6 +32,7 @@ from trimtab.outbound.rings import InMemory, Rings
 from trimtab.outbound.sender import Outlets, Sender
 from trimtab.outbound.spool import FileSpool, MemorySpool
 from trimtab.outbound.steady_spool import SteadySpool
+from trimtab.outbound.stray_rings import forget_stray
 from trimtab.outbound.transport import HttpTransport, Transport
 from trimtab.vocabulary import Command
 
@@ -112,6 +113,10 @@ class Pipeline:
             root, client, self._identity.url, rejected, lambda url: Client(HttpTransport(lambda: url))
         )
 
+        def tidy() -> None:
+            forget_stray()
+            forget_old(root, keep, self.drops)
+
         def sweep_rest() -> None:
             with guard.shield("recovery"):
                 leftovers.sweep()
@@ -121,7 +126,7 @@ class Pipeline:
             on_page=ends.on_page,
             set_aside=lambda record, reason: rejected.add(self._identity, record, reason),
             expired=self._expired,
-            at_start=lambda: forget_old(root, keep, self.drops),
+            at_start=tidy,
             before_first=lambda: leftovers.sweep(self._identity.run),
             after_first=threading.Thread(target=sweep_rest, name="trimtab-recovery", daemon=True).start,
             at_rest=lambda: leftovers.sweep(self._identity.run),

@@ -32,7 +32,7 @@ REJECTED: Final = "rejected"
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (not a temporary file: it is found by its link)
 SPARE_BYTES: Final = 2**29
 """What must stay free there: the workers of a data loader need it too."""
-_RING_PREFIX: Final = "trimtab-"
+RING_PREFIX: Final = "trimtab-"
 _UNFINISHED: Final = ".new-"
 _UNFINISHED_SECONDS: Final = 60.0
 
@@ -111,10 +111,12 @@ class ProcessDir:
         """
         place = self.place_for_ring(capacity, number=number)
         try:
-            return Ring.create(place, capacity, touched=number == 0)
+            ring = Ring.create(place, capacity, touched=number == 0)
         except OSError:
             place.unlink(missing_ok=True)
             raise
+        ring.note_home(self.path.absolute())
+        return ring
 
     def drop_ring(self, number: int) -> None:
         """Delete a ring of which nothing is needed any more."""
@@ -137,7 +139,7 @@ class ProcessDir:
         link = self.path / ring_name(number)
         if not _has_room(shared_memory, size + spare):
             return link
-        place = shared_memory / f"{_RING_PREFIX}{self.path.name}{link.suffix}"
+        place = shared_memory / f"{RING_PREFIX}{self.path.name}{link.suffix}"
         link.symlink_to(place)
         self._rings_elsewhere[link.name] = place
         return place
@@ -207,7 +209,7 @@ def _rings_elsewhere(path: Path) -> dict[str, Path]:
     return {
         ring.name: ring.readlink()
         for ring in rings_in(path)
-        if ring.is_symlink() and ring.readlink().name.startswith(_RING_PREFIX)
+        if ring.is_symlink() and ring.readlink().name.startswith(RING_PREFIX)
     }
 
 

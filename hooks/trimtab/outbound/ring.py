@@ -5,7 +5,7 @@ machine). The writer packs a record, then publishes it by moving `head`, one ali
 record is either there in full or not at all. The reader moves `tail` once what it read is safe elsewhere.
 
     file    header (one page), then `capacity` bytes
-    header  magic, version, capacity; head, tail and the few numbers in `Slot`
+    header  magic, version, capacity; head, tail and the few numbers in `Slot`; the folder that it belongs to
     record  stamp u64 | word u64 | payload, a multiple of 8 bytes | stamp u64
 
 A position is a count of bytes since the ring was made; it never wraps, the place in the file does. A
@@ -15,11 +15,13 @@ match. The word holds the record's size, kind and attempt.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -31,6 +33,7 @@ _VERSION: Final = 1
 _PREAMBLE: Final = struct.Struct("=8sQQ")
 FRONT: Final = struct.Struct("=QQ")
 """A record's stamp and word."""
+_HOME: Final = slice(PAGE // 2, PAGE)
 FRAME_BYTES: Final = 24
 """Stamp, word and stamp."""
 
@@ -141,6 +144,8 @@ class Ring:
         try:
             os.posix_fallocate(descriptor, 0, PAGE + capacity)
             memory = mmap.mmap(descriptor, PAGE + capacity)
+            with suppress(OSError):  # held for as long as the memory is mapped, which keeps the file open
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         finally:
             os.close(descriptor)
         return cls._new(memory, capacity, touched)
@@ -189,6 +194,12 @@ class Ring:
     def __setitem__(self, slot: Slot, value: int) -> None:
         self._header[slot] = value
 
+    def note_home(self, folder: Path) -> None:
+        """Note the folder that the ring belongs to; one whose name is too long is not noted."""
+        name = os.fsencode(folder)
+        if len(name) < _HOME.stop - _HOME.start:
+            self.memory[_HOME.start : _HOME.start + len(name)] = name
+
     def slot(self, slot: Slot) -> memoryview:
         """Return a view of one number of the header; storing through it is atomic."""
         return self._header[slot : slot + 1]
@@ -197,6 +208,12 @@ class Ring:
         """Unmap the memory; only once no writer and no reader is left."""
         self._header.release()
         self.memory.close()
+
+
+def home_in(header: bytes) -> Path | None:
+    """Return the folder that a ring belongs to, from its first page; None: it is not noted, or no ring's."""
+    name = header[_HOME].rstrip(b"\0")
+    return Path(os.fsdecode(name)) if name and header.startswith(_MAGIC) else None
 
 
 def _touch(memory: mmap.mmap) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from trimtab.identity import RunIdentity
 from trimtab.outbound.process_dir import ProcessDir, folders, read_meta
+from trimtab.outbound.ring import PAGE, home_in
 
 IDENTITY = RunIdentity("run", 1, 2, 3, "host", "boot", {"project": "p", "config": {"lr": 0.1}}, "http://c")
 
@@ -70,6 +71,14 @@ def test_the_ring_is_in_shared_memory_where_there_is_room(tmp_path: Path) -> Non
     assert (made.path / "ring").read_text() == "ring"
     made.remove()
     assert not place.exists()
+
+
+def test_a_ring_says_which_folder_it_belongs_to(tmp_path: Path) -> None:
+    made = ProcessDir.create(tmp_path / "root", IDENTITY)
+    ring = made.make_ring(PAGE)
+    assert home_in(ring.memory[:PAGE]) == made.path
+    ring.close()
+    made.remove()
 
 
 @pytest.mark.parametrize("end", [ProcessDir.remove, ProcessDir.release])
