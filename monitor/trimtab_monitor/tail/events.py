@@ -43,11 +43,6 @@ class EventSource:
         self._held: Placed | None = None
         self._told = False
 
-    @property
-    def missing(self) -> bool:
-        """Whether there is no event file yet."""
-        return not self._files
-
     def poll(self) -> list[Placed] | None:
         """See Source."""
         self._look()

@@ -36,6 +36,7 @@ class Following:
     note: Callable[[str], None]
     followers: list[Follower] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
     looked: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
@@ -71,8 +72,17 @@ class Following:
         except NoRun as error:
             self._drop(follower, str(error))
         except OSError as error:
-            self._drop(follower, f"{follower.path}: {(error.strerror or str(error)).lower()}")
+            problem = f"{follower.path}: {(error.strerror or str(error)).lower()}"
+            if follower.rows:
+                self._tell_once(f"{problem}: tries again")
+            else:
+                self._drop(follower, problem)
         return False
+
+    def _tell_once(self, problem: str) -> None:
+        if problem not in self.told:
+            self.told.add(problem)
+            self.note(problem)
 
     def _drop(self, follower: Follower, problem: str) -> None:
         follower.problem = problem

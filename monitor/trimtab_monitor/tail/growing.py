@@ -35,17 +35,21 @@ class GrowingFile:
         self._trail = b""
         self._replaces = False
 
-    @property
-    def missing(self) -> bool:
-        """Whether it was never there."""
-        return self._descriptor is None
-
     def read(self) -> Grown | None:
         """Return what is new, `MOST_AT_ONCE` bytes at most; None: nothing is.
 
         Raises:
-            OSError: it is there, and cannot be read.
+            OSError: it is there, and cannot be read. The next call opens it anew, as a share of a network may
+                be back by then.
         """
+        try:
+            return self._new()
+        except OSError:
+            self.close()
+            self._replaces = True
+            raise
+
+    def _new(self) -> Grown | None:
         if self._descriptor is None and not self._open():
             return None
         grown = self._read_on()

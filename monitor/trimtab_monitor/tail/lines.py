@@ -14,7 +14,6 @@ class Lines:
 
     def __init__(self) -> None:
         self.number = 0
-        self.overlong = 0
         self._rest = b""
         self._skips = False
         self._after_return = False
@@ -35,7 +34,6 @@ class Lines:
             self._skips = False
             parts[0] = b""
         if len(self._rest) > MOST_OF_A_LINE:
-            self.overlong += not self._skips
             self._rest, self._skips = b"", True
         return self._numbered(parts)
 

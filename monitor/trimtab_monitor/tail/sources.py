@@ -30,10 +30,6 @@ class Source(Protocol):
     def modified(self) -> float:
         """When it last grew, Unix seconds."""
 
-    @property
-    def missing(self) -> bool:
-        """Whether there is nothing yet."""
-
     def poll(self) -> list[Placed] | None:
         """Return the rows that are new; None: nothing is, and what was held back comes with `idle`.
 
@@ -73,11 +69,6 @@ class LineSource:
     def modified(self) -> float:
         """When it last grew, Unix seconds."""
         return self._file.modified
-
-    @property
-    def missing(self) -> bool:
-        """Whether the file was never there."""
-        return self._file.missing
 
     def poll(self) -> list[Placed] | None:
         """See Source."""

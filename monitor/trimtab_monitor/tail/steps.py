@@ -42,7 +42,6 @@ class Steps:
         self._note = note
         self.attempt = 0
         self.last: int | None = None
-        self.behind = 0
         self._rows = 0
         self._back: deque[int] = deque(maxlen=TOO_OFTEN)
         self._shared = False
@@ -72,7 +71,6 @@ class Steps:
     def _goes_back(self, step: int) -> bool:
         """Take a step behind the last one; False: it is left out."""
         if self._shared:
-            self.behind += 1
             self._behind_now += 1
             if self._behind_now < STARTED_AGAIN:
                 return False
@@ -81,7 +79,6 @@ class Steps:
         self._back.append(self._rows)
         if len(self._back) == TOO_OFTEN and self._rows - self._back[0] < WITHIN_ROWS:
             self._shared = True
-            self.behind += 1
             self._note(
                 f"{self._name}: steps go back and forth, as if several processes wrote to it: only those "
                 "that go forward count from here on; let each process write to a file of its own"

@@ -136,6 +136,24 @@ def test_a_second_start_goes_on_in_a_file_that_took_the_place_of_another(
     ]
 
 
+def test_a_log_that_cannot_be_read_for_a_while_is_followed_on(
+    tmp_path: Path, collector: RecordingCollector, start: Start
+) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("".join(f"step {step} loss 2.5\n" for step in range(1, 11)))
+    process = start(log, "--url", collector.url, "--format", "json")
+    collector.wait_until(rows_of(10))
+    log.unlink()
+    log.mkdir()
+    assert process.stdout is not None
+    assert any("is a directory: tries again" in line for line in process.stdout)
+    log.rmdir()
+    log.write_text("".join(f"step {step} loss 2.5\n" for step in range(11, 21)))
+    collector.wait_until(rows_of(20))
+    ended(process, signal.SIGINT)
+    assert collector.rows() == list(range(1, 21))
+
+
 def test_incidents_are_told_as_they_come(tmp_path: Path, start: Start) -> None:
     log = tmp_path / "exp7" / "log.jsonl"
     log.parent.mkdir()

@@ -23,7 +23,6 @@ def append(path: Path, data: bytes) -> None:
 def test_what_is_new_is_read_once(path: Path) -> None:
     file = GrowingFile(path)
     assert file.read() is None
-    assert file.missing
     append(path, b"one\n")
     assert file.read() == Grown(b"one\n")
     assert file.read() is None
@@ -88,6 +87,17 @@ def test_written_anew_with_the_same_beginning_it_just_grew(path: Path) -> None:
     file.close()
 
 
-def test_one_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=os.strerror(21)):
-        GrowingFile(tmp_path).read()
+def test_one_that_cannot_be_read_says_so_and_is_opened_anew(path: Path) -> None:
+    append(path, b"one\n")
+    file = GrowingFile(path)
+    file.read()
+    path.unlink()
+    path.mkdir()
+    for _ in range(2):
+        with pytest.raises(OSError, match=os.strerror(21)):
+            file.read()
+    path.rmdir()
+    assert file.read() is None
+    append(path, b"two\n")
+    assert file.read() == Grown(b"two\n", anew=True)
+    file.close()

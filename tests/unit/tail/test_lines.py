@@ -35,7 +35,6 @@ def test_rubbish_is_text_too_and_one_without_end_is_left_out() -> None:
     for _ in range(3):
         assert lines.feed(b"\x00" * MOST_OF_A_LINE) == []
     assert lines.feed(b"tail of it\nstep 1\n") == [(3, "step 1")]
-    assert lines.overlong == 1
 
 
 def test_the_mark_of_the_byte_order_is_no_text() -> None:
