@@ -118,8 +118,8 @@ class Watch:
             optimizer that `watch()` got. `step` is counted from 1 unless given; where it goes backwards, a
             new attempt begins. Any other keyword is a metric of that name.
             """
-            self._acquire()
             try:
+                self._acquire()  # in here: an interrupt may come as soon as it is done
                 if self.over is not None:
                     return self._stray_step()
                 if loss is not None:
@@ -136,10 +136,14 @@ class Watch:
                 self._guard.caught("step", error)
                 return StepResult(self._journal.number, False, self._boundary.stop)
             except BaseException:
-                self._journal.abandon()
+                if self._lock._is_owned():  # type: ignore[attr-defined]
+                    self._journal.abandon()
                 raise
             finally:
-                self._release()
+                try:  # noqa: SIM105  (any call before this one might be interrupted, and the lock kept)
+                    self._release()
+                except RuntimeError:  # the wait for the lock was interrupted
+                    pass
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -183,18 +187,15 @@ class Watch:
         else:
             self.end("failed", f"{type(error).__name__}: {error}"[:300])
 
-    def __copy__(self) -> Watch:
+    def __deepcopy__(self, _memo: object = None) -> Watch:
+        """Return the same: the copy of a model that holds it, as for averaged weights, is no other run."""
         return self
 
-    def __deepcopy__(self, memo: object) -> Watch:
-        """Return the same: the copy of a model that holds it, as for averaged weights, is no other run."""
-        del memo
-        return self
+    __copy__ = __deepcopy__
 
     def __reduce__(self) -> tuple[Callable[[str], Watch], tuple[str]]:
         """Be pickled, with what holds it, as a watch that records nothing: a ring is one process's."""
         from trimtab.inert import unpickled
-
         return unpickled, (self.run,)
 
     def begin(self, fields: dict[str, Any]) -> None:

@@ -186,7 +186,7 @@ watch.close()
 def test_interrupts_inside_step_leave_the_ring_whole(tmp_path: Path, collector: RecordingCollector) -> None:
     """A timer raises KeyboardInterrupt wherever the loop is, two hundred times; each step is there or not."""
     program = """
-import signal, trimtab
+import signal, threading, trimtab
 watch = trimtab.watch(project="p")
 watch.step(loss=0.0)
 left = 200
@@ -204,6 +204,10 @@ while left > 0:
             watch.step(loss=1.0, grad_norm=1.0, **{f"m{watch.step_number % 7}": 2.0})
     except KeyboardInterrupt:
         pass
+other = threading.Thread(target=watch.step, args=(1.0,), daemon=True)
+other.start()
+other.join(20.0)
+assert not other.is_alive(), "another thread's step waits for one that was interrupted"
 watch.close()
 print(watch.step_number)
 """
@@ -216,6 +220,39 @@ print(watch.step_number)
     assert 0 <= missing <= 200, "at most the step that an interrupt struck is missing"
     assert collector.events("hook_error") == []
     assert len(collector.events("run_end")) == 1
+
+
+def test_an_interrupt_while_another_thread_is_in_step_harms_neither(
+    tmp_path: Path, collector: RecordingCollector
+) -> None:
+    program = """
+import signal, threading, trimtab
+watch = trimtab.watch(project="p")
+inside, leave = threading.Event(), threading.Event()
+
+class Slow:
+    def __float__(self):
+        inside.set()
+        leave.wait(30.0)
+        return 2.0
+
+other = threading.Thread(target=watch.step, args=(Slow(),))
+other.start()
+inside.wait(30.0)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    watch.step(loss=1.0)
+except KeyboardInterrupt:
+    print("interrupted")
+leave.set()
+other.join()
+watch.step(loss=3.0)
+watch.close()
+"""
+    code, out, err = run(program, collector.url, tmp_path)
+    assert (code, out.strip()) == (0, "interrupted"), err
+    assert collector.column("loss") == [2.0, 3.0]
 
 
 def test_an_uncaught_interrupt_is_a_failed_run(tmp_path: Path, collector: RecordingCollector) -> None:
