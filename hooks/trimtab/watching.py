@@ -196,6 +196,7 @@ class Watch:
     def __reduce__(self) -> tuple[Callable[[str], Watch], tuple[str]]:
         """Be pickled, with what holds it, as a watch that records nothing: a ring is one process's."""
         from trimtab.inert import unpickled
+
         return unpickled, (self.run,)
 
     def begin(self, fields: dict[str, Any]) -> None:
