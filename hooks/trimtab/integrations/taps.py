@@ -9,33 +9,40 @@ from typing import Any
 
 
 class Taps:
-    """Methods of single objects that are listened to, until `remove`; their classes are left as they are."""
+    """Methods of single objects that are listened to, until `remove`; their classes are left as they are.
+
+    Where somebody else wraps such a method in their own meanwhile, that stays, and nothing is seen through it
+    after `remove`.
+    """
 
     def __init__(self) -> None:
         self._restores: list[Callable[[], None]] = []
+        self._listening = object()
 
     def results(self, owner: Any, name: str, see: Callable[[Any], None]) -> None:
         """Call `see` with whatever the method `name` of `owner` returns."""
-        method = getattr(owner, name)
+        method, listening = getattr(owner, name), self._listening
 
         @functools.wraps(method)
         def tapped(*args: Any, **kwargs: Any) -> Any:
             result = method(*args, **kwargs)
-            see(result)
+            if listening is self._listening:
+                see(result)
             return result
 
         self._put(owner, name, tapped)
 
     def errors(self, owner: Any, name: str, see: Callable[[BaseException], None]) -> None:
         """Call `see` with whatever the method `name` of `owner` raises, and let it go on its way."""
-        method = getattr(owner, name)
+        method, listening = getattr(owner, name), self._listening
 
         @functools.wraps(method)
         def tapped(*args: Any, **kwargs: Any) -> Any:
             try:
                 return method(*args, **kwargs)
             except BaseException as error:
-                see(error)
+                if listening is self._listening:
+                    see(error)
                 raise
 
         self._put(owner, name, tapped)
@@ -45,13 +52,13 @@ class Taps:
 
         `around` gets the arguments of the call.
         """
-        method = getattr(owner, name)
+        method, listening = getattr(owner, name), self._listening
         running = False
 
         @functools.wraps(method)
         def tapped(*args: Any, **kwargs: Any) -> Any:
             nonlocal running
-            if running:
+            if running or listening is not self._listening:
                 return method(*args, **kwargs)
             running = True
             try:
@@ -64,13 +71,21 @@ class Taps:
 
     def remove(self) -> None:
         """Let the methods run untouched again; the last that was tapped first."""
+        self._listening = object()
         while self._restores:
             self._restores.pop()()
 
     def _put(self, owner: Any, name: str, tapped: Callable[..., Any]) -> None:
         own = vars(owner)
-        if name in own:  # somebody else has put a method of their own there
-            self._restores.append(functools.partial(setattr, owner, name, own[name]))
-        else:
-            self._restores.append(functools.partial(delattr, owner, name))
+        before = own.get(name)  # a method that somebody else has put there
+
+        def restore() -> None:
+            if own.get(name) is not tapped:
+                return
+            if before is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+
+        self._restores.append(restore)
         setattr(owner, name, tapped)

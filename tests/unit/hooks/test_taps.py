@@ -106,3 +106,27 @@ def test_afterwards_the_object_is_as_it_was() -> None:
     assert vars(loop) == {"step": patched}
     assert (loop.step(4), loop.evaluate(1)) == (-4, 0)
     assert seen == []
+
+
+def test_a_wrapper_that_came_later_stays_and_nothing_is_seen_through_it_afterwards() -> None:
+    seen: list[object] = []
+
+    @contextmanager
+    def around(*_: int) -> Iterator[None]:
+        seen.append("around")
+        yield
+
+    loop, taps = Loop(), Taps()
+    taps.results(loop, "step", seen.append)
+    taps.calls(loop, "evaluate", around)
+    taps.errors(loop, "fail", seen.append)
+    tapped = {name: getattr(loop, name) for name in ("step", "evaluate", "fail")}
+    loop.__dict__["step"] = wrapper = lambda value: -tapped["step"](value)
+    taps.remove()
+    assert vars(loop) == {"step": wrapper}
+    loop.__dict__ |= tapped  # as whoever wraps a method puts back what was there
+    taps.results(loop, "step", seen.append)
+    assert (loop.step(4), loop.evaluate(1)) == (4, 0)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        loop.fail()
+    assert seen == [4], "once, not by each tap that there ever was"
