@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from trimtab.capture.forward_tap import counts, unrecorded
 from trimtab.capture.instrument import FAULTS
+from trimtab.capture.staying_hook import StayingHook
 
 MOST_LOGITS: Final = 2**21
 """How many logits of a call are computed at most, or one query's."""
@@ -79,8 +80,8 @@ class AttentionTap:
         self._logits.clear()
         for name, block in self._blocks:
             self._hooks += [
-                block.register_forward_pre_hook(self._entering(name)),
-                block.register_forward_hook(self._leaving(name), always_call=True),
+                block.register_forward_pre_hook(StayingHook(self._entering(name))),
+                block.register_forward_hook(StayingHook(self._leaving(name)), always_call=True),
             ]
 
     def settle(self) -> dict[str, Tensor]:

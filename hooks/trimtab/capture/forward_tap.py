@@ -16,6 +16,7 @@ import torch
 from torch.nn import Module
 
 from trimtab.capture.instrument import FAULTS, in_the_open
+from trimtab.capture.staying_hook import StayingHook
 
 Measure = Callable[[str, Any, Any], None]
 """Takes a module by name, and its output; called under `torch.no_grad()` and without autocast."""
@@ -56,7 +57,7 @@ class ForwardTap:
         self.close()
         self._seen.clear()
         for name, module in self._modules:
-            self._hooks.append(module.register_forward_hook(self._hook(name)))
+            self._hooks.append(module.register_forward_hook(StayingHook(self._hook(name))))
 
     def settle(self) -> bool:
         """Take the hooks out; tell whether they saw anything.
