@@ -84,18 +84,8 @@ def watch(
     if signals is None:
         signals = Signals.from_environ(os.environ)
     masks = rollback == "auto" if mask_non_finite is None else mask_non_finite
-    asked = Asked(
-        project,
-        name,
-        rollback,
-        total_steps,
-        tokens_per_step,
-        config,
-        watched,
-        signals,
-        masks,
-        targets_of(also),
-    )
+    described = (project, name, rollback, total_steps, tokens_per_step, config)
+    asked = Asked(*described, watched, signals, masks, targets_of(also))
     guard = Guard()
     why = "TRIMTAB_DISABLED is set"
     if not settings.disabled:
@@ -158,39 +148,25 @@ class _Assembly:
     guard: Guard
 
     def parts(self, path: Pipeline, sampler: Sampler, link: Link) -> Parts:
-        capture = self.asked.watched.capture(self.guard, self.asked.signals, self.asked.masks_non_finite)
-        extras = self.asked.watched.instruments(self.asked.signals, self.guard, capture.bundles.append)
+        watched, signals = self.asked.watched, self.asked.signals
+        capture = watched.capture(self.guard, signals, self.asked.masks_non_finite)
+        extras = watched.instruments(signals, self.guard, capture.bundles.append)
+        own_time = watched.own_time(self.place, self.guard)
         values = StepValues(capture, float(self.asked.tokens_per_step or NOT_MEASURED), path.drops)
-        journal = Journal(
-            path.recorder,
-            values,
-            self.member.attempt,
-            path.drops,
-            self.guard,
-            path.tell,
-            self._attempt_note(),
-        )
-
-        own_time = self.asked.watched.own_time(self.place, self.guard)
+        note = self._attempt_note()
+        journal = Journal(path.recorder, values, self.member.attempt, path.drops, self.guard, path.tell, note)
 
         def let_go() -> None:
-            link.stop()
-            capture.close()
-            extras.close()
-            own_time.close()
-            sampler.stop()
+            for borrowed in (link.stop, capture.close, extras.close, own_time.close, sampler.stop):
+                borrowed()
             lifecycle.forget_closed()
 
-        return Parts(
-            path,
-            journal,
+        boundary, checkpoints, seconds = (
             self._boundary(link),
             self._checkpoints(),
-            self.guard,
-            own_time,
-            let_go,
             self.settings.close_seconds,
         )
+        return Parts(path, journal, boundary, checkpoints, self.guard, own_time, let_go, seconds)
 
     def _boundary(self, link: Link) -> Boundary:
         mode = self.asked.rollback
