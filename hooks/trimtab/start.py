@@ -161,12 +161,10 @@ class _Assembly:
                 borrowed()
             lifecycle.forget_closed()
 
-        boundary, checkpoints, seconds = (
-            self._boundary(link),
-            self._checkpoints(),
-            self.settings.close_seconds,
+        seconds = self.settings.close_seconds
+        return Parts(
+            path, journal, self._boundary(link), self._checkpoints(), self.guard, own_time, let_go, seconds
         )
-        return Parts(path, journal, boundary, checkpoints, self.guard, own_time, let_go, seconds)
 
     def _boundary(self, link: Link) -> Boundary:
         mode = self.asked.rollback
