@@ -8,7 +8,6 @@ and `max_attention_logit`, the largest of them, come from `attention_logits.py`.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -19,10 +18,8 @@ from torch.nn import Module
 
 from trimtab.capture.attention_logits import AttentionTap
 from trimtab.capture.bundle import Bundle
-from trimtab.capture.forward_tap import ForwardTap
+from trimtab.capture.forward_tap import ForwardTap, Sighted
 from trimtab.capture.instrument import together
-
-LOG = logging.getLogger("trimtab")
 
 MOST_SAMPLED: Final = 2**18
 
@@ -34,7 +31,7 @@ class Activations:
         self._values: dict[str, Tensor] = {}
         self._outputs = ForwardTap(blocks, self._measure)
         self._attention = AttentionTap(blocks)
-        self._told = False
+        self._sighted = Sighted("activations", "block")
 
     def arm(self) -> None:
         """Listen to the next forward pass."""
@@ -47,11 +44,8 @@ class Activations:
 
     def after(self) -> list[Bundle]:
         """Return what the step's first forward pass showed."""
-        seen = self._outputs.settle()
+        self._sighted.note(self._outputs.settle())
         values = self._values | self._attention.settle()
-        if not seen and not self._told:
-            self._told = True
-            LOG.warning("trimtab: activations: no forward pass of a block was seen: is the model compiled?")
         self._values = {}
         return together(values)
 

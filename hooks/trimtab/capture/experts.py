@@ -8,7 +8,6 @@ all to one.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -19,11 +18,9 @@ from torch.nn import Module
 
 from trimtab.capture.blocks import spread, unwrapped_models
 from trimtab.capture.bundle import Bundle
-from trimtab.capture.forward_tap import ForwardTap
+from trimtab.capture.forward_tap import ForwardTap, Sighted
 from trimtab.capture.instrument import together
 from trimtab.capture.layers import plain_name
-
-LOG = logging.getLogger("trimtab")
 
 MOST_CHOICES: Final = 2**15
 """How many choices of one router are counted at most, evenly spread over the tokens."""
@@ -39,7 +36,7 @@ class Experts:
         self._blocks = {name: block for name, _, block in routers}
         self._values: dict[str, Tensor] = {}
         self._tap = ForwardTap([(name, router) for name, router, _ in routers], self._measure)
-        self._told = False
+        self._sighted = Sighted("experts", "router")
 
     def arm(self) -> None:
         """Listen to the next forward pass."""
@@ -51,9 +48,7 @@ class Experts:
 
     def after(self) -> list[Bundle]:
         """Return what the step's first forward pass showed."""
-        if not self._tap.settle() and not self._told:
-            self._told = True
-            LOG.warning("trimtab: experts: no forward pass of a router was seen: is the model compiled?")
+        self._sighted.note(self._tap.settle())
         values, self._values = self._values, {}
         return together(values)
 

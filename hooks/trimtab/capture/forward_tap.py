@@ -8,6 +8,7 @@ error is raised by `settle`, outside the model's forward pass.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from torch.nn import Module
 
 from trimtab.capture.instrument import FAULTS, in_the_open
 from trimtab.capture.staying_hook import StayingHook
+
+LOG = logging.getLogger("trimtab")
 
 Measure = Callable[[str, Any, Any], None]
 """Takes a module by name, and its output; called under `torch.no_grad()` and without autocast."""
@@ -40,6 +43,20 @@ def unrecorded() -> Iterator[None]:
             if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
         yield
+
+
+class Sighted:
+    """Says so if the first measured step of a signal saw no forward pass of the parts that it looks at."""
+
+    def __init__(self, signal: str, part: str) -> None:
+        self._what = signal, part
+        self._is_first = True
+
+    def note(self, seen: bool) -> None:
+        """Take whether a measured step saw any; later ones may lie between two optimizers."""
+        if self._is_first and not seen:
+            LOG.warning("trimtab: %s: no forward pass of a %s was seen: is the model compiled?", *self._what)
+        self._is_first = False
 
 
 class ForwardTap:

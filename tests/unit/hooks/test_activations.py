@@ -99,6 +99,17 @@ def test_it_says_once_that_no_block_was_seen(caplog: pytest.LogCaptureFixture) -
     assert caplog.text.count("no forward pass of a block was seen") == 1
 
 
+def test_a_step_between_two_optimizers_is_no_sign_of_compiling(caplog: pytest.LogCaptureFixture) -> None:
+    block = nn.Linear(4, 4)
+    activations = Activations([("block", block)])
+    activations.arm()
+    block(torch.ones(2, 4))
+    activations.after()
+    activations.arm()
+    assert activations.after() == []
+    assert caplog.text == ""
+
+
 def test_the_largest_attention_logit_comes_with_it() -> None:
     class Attention(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
