@@ -31,7 +31,7 @@ class Activations:
         self._values: dict[str, Tensor] = {}
         self._outputs = ForwardTap(blocks, self._measure)
         self._attention = AttentionTap(blocks)
-        self._sighted = Sighted("activations", "block")
+        self._sighted = Sighted("block")
 
     def arm(self) -> None:
         """Listen to the next forward pass."""

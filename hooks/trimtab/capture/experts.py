@@ -36,7 +36,7 @@ class Experts:
         self._blocks = {name: block for name, _, block in routers}
         self._values: dict[str, Tensor] = {}
         self._tap = ForwardTap([(name, router) for name, router, _ in routers], self._measure)
-        self._sighted = Sighted("experts", "router")
+        self._sighted = Sighted("router")
 
     def arm(self) -> None:
         """Listen to the next forward pass."""

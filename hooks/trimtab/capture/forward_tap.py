@@ -8,10 +8,10 @@ error is raised by `settle`, outside the model's forward pass.
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.nn import Module
@@ -19,7 +19,7 @@ from torch.nn import Module
 from trimtab.capture.instrument import FAULTS, in_the_open
 from trimtab.capture.staying_hook import StayingHook
 
-LOG = logging.getLogger("trimtab")
+MOST_UNSEEN: Final = 3
 
 Measure = Callable[[str, Any, Any], None]
 """Takes a module by name, and its output; called under `torch.no_grad()` and without autocast."""
@@ -46,17 +46,28 @@ def unrecorded() -> Iterator[None]:
 
 
 class Sighted:
-    """Says so if the first measured step of a signal saw no forward pass of the parts that it looks at."""
+    """Ends a signal whose first measured steps saw no forward pass of the parts that it looks at.
 
-    def __init__(self, signal: str, part: str) -> None:
-        self._what = signal, part
-        self._is_first = True
+    In a compiled model no hook runs, and each time that hooks are put in it may be compiled again: after a
+    few times torch would compile it no more.
+    """
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self._unseen = 0.0
 
     def note(self, seen: bool) -> None:
-        """Take whether a measured step saw any; later ones may lie between two optimizers."""
-        if self._is_first and not seen:
-            LOG.warning("trimtab: %s: no forward pass of a %s was seen: is the model compiled?", *self._what)
-        self._is_first = False
+        """Take whether a measured step saw any; one between two optimizers may not.
+
+        Raises:
+            LookupError: so many have not, and none has.
+        """
+        self._unseen = -math.inf if seen else self._unseen + 1
+        if self._unseen == MOST_UNSEEN:
+            raise LookupError(
+                f"no forward pass of a {self._part} was seen in {MOST_UNSEEN} measured steps: is the model "
+                "compiled?"
+            )
 
 
 class ForwardTap:

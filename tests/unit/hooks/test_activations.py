@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from trimtab.capture.activations import MOST_SAMPLED, Activations, first_tensor, sampled, shape
 from trimtab.capture.bundle import Bundle
+from trimtab.capture.forward_tap import MOST_UNSEEN
 
 
 def told(bundles: list[Bundle]) -> dict[str, float]:
@@ -89,25 +89,25 @@ def test_what_has_no_real_numbers_is_passed_over(nothing: Any) -> None:
     assert first_tensor(nothing) is None
 
 
-def test_it_says_once_that_no_block_was_seen(caplog: pytest.LogCaptureFixture) -> None:
-    model = nn.Sequential(nn.Linear(4, 4))
-    activations = Activations(list(model.named_children()))
-    with caplog.at_level(logging.WARNING, "trimtab"):
-        for _ in range(2):
-            activations.arm()
-            assert activations.after() == []
-    assert caplog.text.count("no forward pass of a block was seen") == 1
+def test_it_ends_where_the_first_measured_steps_see_no_block() -> None:
+    activations = Activations([("block", nn.Linear(4, 4))])
+    for _ in range(MOST_UNSEEN - 1):
+        activations.arm()
+        assert activations.after() == []
+    activations.arm()
+    with pytest.raises(LookupError, match="no forward pass of a block was seen in 3 measured steps"):
+        activations.after()
 
 
-def test_a_step_between_two_optimizers_is_no_sign_of_compiling(caplog: pytest.LogCaptureFixture) -> None:
+def test_steps_between_two_optimizers_end_nothing_once_a_block_was_seen() -> None:
     block = nn.Linear(4, 4)
     activations = Activations([("block", block)])
     activations.arm()
     block(torch.ones(2, 4))
-    activations.after()
-    activations.arm()
-    assert activations.after() == []
-    assert caplog.text == ""
+    assert activations.after() != []
+    for _ in range(2 * MOST_UNSEEN):
+        activations.arm()
+        assert activations.after() == []
 
 
 def test_the_largest_attention_logit_comes_with_it() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from trimtab.asked import Watched
 from trimtab.capture.bundle import Bundle
+from trimtab.capture.forward_tap import MOST_UNSEEN
 from trimtab.capture.instruments import Instruments, Subject, Turns, instruments
 from trimtab.guard import Guard
 from trimtab.signals import Signals
@@ -142,6 +144,22 @@ def test_a_compiled_model_is_not_hooked_and_the_rest_is_measured(caplog: pytest.
     assert caplog.text.count("no hook runs in a compiled model") == 2
     optimizer.step()
     assert [bundle.names[0] for bundle in bundles] == ["param_norm", "update_ratio"]
+
+
+@pytest.mark.filterwarnings("default")  # of torch's own code, when it compiles
+def test_a_model_that_is_compiled_by_another_name_is_compiled_a_few_times_and_in_one_piece() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    compiler, errors = CompileCounter(), []
+    compiled = torch.compile(model, backend=compiler, fullgraph=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    subject = Subject([model], [optimizer], Signals(activations_every=1))
+    made = instruments(subject, lambda _: None, lambda where, _: errors.append(where))
+    for _ in range(3 * MOST_UNSEEN):
+        compiled(torch.ones(2, 4)).sum().backward()
+        optimizer.step()
+    made.close()
+    assert errors == ["activations"]
+    assert compiler.frame_count <= MOST_UNSEEN + 1
 
 
 def test_a_model_without_experts_says_so(caplog: pytest.LogCaptureFixture) -> None:
