@@ -106,7 +106,7 @@ class Watch:
             step: Any = None,
             **metrics: Any,
         ) -> StepResult:
-            """See below: this signature is for people, that one costs less where metrics are many."""
+            """See below: this signature is for people; docs/decisions/0019 says why."""
 
     else:
 
