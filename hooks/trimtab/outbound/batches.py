@@ -57,7 +57,10 @@ class Batches:
         return Part(self._attempt, self._rings.tail)
 
     def put(self, part: Part, devices: Sequence[wire.Device] = (), events: Sequence[Event] = ()) -> None:
-        """Spool a part as the next batch of its attempt, then move the ring's tail behind it."""
+        """Spool a part as the next batch of its attempt, then move the ring's tail behind it.
+
+        What `take_drops` returned last must be among `events`: it counts as told from here on.
+        """
         if part.attempt != self._attempt:
             self._attempt, self._seq = part.attempt, 0
         if part.unnamed:
@@ -70,6 +73,8 @@ class Batches:
         body = wire.encode(batch, between=self._give_way)
         self._give_way()
         self._spool.append(SpoolRecord(self._attempt, self._seq, batch.rows, part.end, body))
+        if events:
+            self._rings.confirm_drops()  # at once: killed before it, the process would have told them twice
         self._give_way()
         self._seq += 1
         self._leave_count()

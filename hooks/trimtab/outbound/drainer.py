@@ -58,29 +58,20 @@ class Pace:
     heartbeat: float = 5.0
 
 
-class RingDrops(Protocol):
-    """How many records found no room in the ring."""
-
-    def take_drops(self) -> int:
-        """Return how many did, and were not confirmed as told."""
-
-    def confirm_drops(self) -> None:
-        """Note that those returned last are told, in a batch that is safe."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What goes into batches beside the ring.
 
     `poll` moves rows that have arrived from a device into the ring, and says whether some are still under
-    way. `mirror` is handed what was packed, and never waits.
+    way. `ring_drops` returns how many records found no room in the ring and are not told yet. `mirror` is
+    handed what was packed, and never waits.
     """
 
     sampler: Sampler
     drops: Tally
     guard: Guard
     names: Mapping[int, tuple[str, ...]]
-    ring: RingDrops
+    ring_drops: Callable[[], int]
     poll: Callable[[], bool] = lambda: False
     mirror: Callable[[Part], None] = lambda _: None
 
@@ -142,7 +133,6 @@ class Drainer:
         counts = list(self._counts())
         if counts:
             self._batches.put(self._batches.extra(), events=counts)
-            self._sources.ring.confirm_drops()
         return bool(counts)
 
     def _run(self) -> None:
@@ -193,7 +183,6 @@ class Drainer:
 
     def _put(self, part: Part, devices: Sequence[wire.Device] = (), events: Sequence[Event] = ()) -> None:
         self._batches.put(part, devices, events)
-        self._sources.ring.confirm_drops()
         self._sources.mirror(part)
         self._limits.loss_limit = self._loss.update(part.metrics.get(wire.LOSS, ()))
         self._limits.grad_norm_limit = self._grad_norm.update(part.metrics.get(wire.GRAD_NORM, ()))
@@ -217,7 +206,7 @@ class Drainer:
 
     def _counts(self) -> Iterator[Event]:
         stamp = {"step": None, "time": time.time()}
-        full = self._sources.ring.take_drops()
+        full = self._sources.ring_drops()
         if full:
             yield {"kind": wire.SAMPLES_DROPPED, "count": full, "reason": RING_FULL, **stamp}
         for (what, detail), count in self._sources.drops.take().items():

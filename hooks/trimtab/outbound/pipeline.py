@@ -89,7 +89,7 @@ class Pipeline:
         batches = Batches(self._rings, self._spool, identity.rank, identity.attempt, self.drops, GivingWay())
         self._mirrors = Mirrors(ends.mirrors, self.drops)
         sources = Sources(
-            ends.sampler, self.drops, guard, sets.names, self._rings, ends.poll, self._mirrors.put
+            ends.sampler, self.drops, guard, sets.names, self._rings.take_drops, ends.poll, self._mirrors.put
         )
         keep = Keep(bounds.spool_seconds, _LEFTOVERS * bounds.spool_bytes)
         self._sender = self._make_sender(root, keep, ends, guard)

@@ -47,7 +47,7 @@ class Setup:
         self.batches = Batches(self.rings, self.spool, 0, 0, self.drops)
 
     def make(self, pace: Pace, sampler: Sampler, poll: Callable[[], bool]) -> None:
-        sources = Sources(sampler, self.drops, self.guard, self.names, self.rings, poll)
+        sources = Sources(sampler, self.drops, self.guard, self.names, self.rings.take_drops, poll)
         self.drainer = Drainer(self.batches, self.recorder, sources, self._note, pace)
 
     def _alarm(self) -> None:
