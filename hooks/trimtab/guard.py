@@ -51,7 +51,7 @@ class Guard:
 
     def caught(self, where: str, error: Exception) -> None:
         """Note an error of Trimtab's own; KeyboardInterrupt and SystemExit never come here."""
-        if self.errors.count(where, f"{type(error).__name__}: {error}"[:300]):
+        if self.errors.count(where, reason_of(error)):
             LOG.error("trimtab: %s: %s: training goes on without it", where, error, exc_info=error)
 
     @contextmanager
@@ -61,3 +61,13 @@ class Guard:
             yield
         except Exception as error:  # noqa: BLE001  (the job comes first: this is the outermost guard)
             self.caught(where, error)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error as a run's end and a hook's fault have it.
+
+    >>> reason_of(RuntimeError("out of memory")), reason_of(KeyboardInterrupt())
+    ('RuntimeError: out of memory', 'KeyboardInterrupt')
+    """
+    name = type(error).__name__
+    return f"{name}: {error}"[:300] if str(error) else name

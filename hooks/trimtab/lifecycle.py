@@ -20,6 +20,7 @@ import threading
 import time
 from typing import Any, Final
 
+from trimtab.guard import reason_of
 from trimtab.watching import Watch
 
 LOG = logging.getLogger("trimtab")
@@ -71,7 +72,7 @@ def _at_exit() -> None:
     if error is None:
         _end_all("finished", "the process ended without close()")
     else:
-        _end_all("failed", f"{type(error).__name__}: {error}"[:300])
+        _end_all("failed", reason_of(error))
 
 
 def uncaught() -> BaseException | None:

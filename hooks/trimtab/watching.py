@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from trimtab import wire
 from trimtab.capture.own_time import OwnTime
-from trimtab.guard import Guard
+from trimtab.guard import Guard, reason_of
 from trimtab.journal import LATE_SECONDS, Journal
 from trimtab.rewind.accord import Ballot
 from trimtab.rewind.boundary import Boundary, DiskCheckpoints
@@ -185,7 +185,7 @@ class Watch:
         if error is None or (isinstance(error, SystemExit) and not error.code):
             self.end("finished")
         else:
-            self.end("failed", f"{type(error).__name__}: {error}"[:300])
+            self.end("failed", reason_of(error))
 
     def __deepcopy__(self, _memo: object = None) -> Watch:
         """Return the same: the copy of a model that holds it, as for averaged weights, is no other run."""

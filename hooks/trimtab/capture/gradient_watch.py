@@ -11,6 +11,7 @@ from trimtab.capture.bundle import Bundle
 from trimtab.capture.gradient_pass import GradientPass, Value, joined
 from trimtab.capture.layer_norms import LayerNorms
 from trimtab.capture.masking import Mask, why_not
+from trimtab.capture.recording import is_recorded
 from trimtab.capture.shards import Shares
 from trimtab.capture.slot import Slot
 from trimtab.signals import Signals
@@ -120,7 +121,7 @@ class GradientWatch:
         due = self._layers is not None and self._layers.is_due(index)
         if not (due or self._wants_norm or index in self._masks):
             return None
-        if _is_recorded():
+        if is_recorded():
             self._recorded = True  # told later: a compiler takes this down as it stands, and logs nothing
             return None
         with torch.no_grad():
@@ -192,13 +193,3 @@ def unless_left_out(norm: Value, optimizer: Any) -> Value:
         return norm
     left_out = found.reshape(()).to(norm.device, non_blocking=True) > 0
     return torch.where(left_out, NOT_MEASURED, norm.double())
-
-
-def _is_recorded() -> bool:
-    """Tell whether a compiler or a CUDA graph records what is done now, instead of doing it."""
-    import torch
-
-    if torch.compiler.is_compiling():
-        return True
-    begun: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    return begun and torch.cuda.is_current_stream_capturing()

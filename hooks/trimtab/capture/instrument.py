@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from trimtab.capture.bundle import Bundle
+from trimtab.capture.recording import is_recorded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,11 +43,7 @@ def in_the_open() -> bool:
     """
     import torch
 
-    if torch.compiler.is_compiling():
-        return False
-    if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
-        return False
-    return torch._C._len_torch_dispatch_stack() == 0
+    return not is_recorded() and torch._C._len_torch_dispatch_stack() == 0
 
 
 def is_compiled(model: Any) -> bool:

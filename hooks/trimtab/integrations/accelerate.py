@@ -23,15 +23,13 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from types import FrameType
 from typing import Any, Final
 
 import trimtab
 from trimtab.guard import Guard
-from trimtab.integrations.arguments import usable
+from trimtab.integrations.arguments import calling, usable
 from trimtab.integrations.taps import Taps
 from trimtab.vocabulary import GRAD_NORM, LOSS, LR
 
@@ -73,7 +71,7 @@ class TrimtabTracker(GeneralTracker):  # type: ignore[misc]  # it has no types
         self.stop = False
         self._arguments = {"project": project, **watch_arguments}
         self._done = done
-        self._accelerator = _calling_accelerator()
+        self._accelerator = calling(Accelerator)
         self._watch: trimtab.Watch | None = None
         self._taps = Taps()
         self._guard = Guard()
@@ -198,17 +196,6 @@ def _prepared(accelerator: Accelerator | None) -> dict[str, Any]:
         "optimizer": [each for each in optimizers if each is not None] or None,
         "scaler": usable(accelerator.scaler, "state_dict", "get_scale"),
     }
-
-
-def _calling_accelerator() -> Accelerator | None:
-    """Return the Accelerator whose `init_trackers` this call comes from: a tracker is not handed it."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, Accelerator):
-            return caller
-        frame = frame.f_back
-    return None
 
 
 def _on_every_rank(init_trackers: Callable[..., None]) -> Callable[..., None]:

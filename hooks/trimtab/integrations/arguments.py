@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import Any
+from types import FrameType
+from typing import Any, TypeVar
 
 from trimtab.asked import MAX_NAME_CHARACTERS
 from trimtab.plain_values import encodable
+
+T = TypeVar("T")
 
 
 def without_rollback(given: Mapping[str, Any], remedy: str) -> dict[str, Any]:
@@ -40,11 +44,12 @@ def short_name(name: Any) -> str | None:
     return encodable(str(name))[:MAX_NAME_CHARACTERS] if name else None
 
 
-def reason_of(error: BaseException) -> str:
-    """Return why a training ended with an error, as a run's end has it.
-
-    >>> reason_of(RuntimeError("out of memory")), reason_of(KeyboardInterrupt())
-    ('RuntimeError: out of memory', 'KeyboardInterrupt')
-    """
-    name = type(error).__name__
-    return f"{name}: {error}"[:300] if str(error) else name
+def calling(kind: type[T]) -> T | None:
+    """Return the object of a kind whose method this call comes from: a callback is not handed it."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, kind):
+            return caller
+        frame = frame.f_back
+    return None

@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trimtab
 from trimtab.capture.shards import is_sharded
-from trimtab.guard import Guard
-from trimtab.integrations.arguments import reason_of, usable, without_rollback
+from trimtab.guard import Guard, reason_of
+from trimtab.integrations.arguments import usable, without_rollback
 from trimtab.integrations.batches_of_step import BatchesOfStep
 from trimtab.integrations.taps import Taps
 from trimtab.usual_names import METRIC_NAMES, spelt

@@ -20,15 +20,13 @@ The Trainer's loop cannot go back to an earlier step, so `rollback="auto"` is re
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import trimtab
-from trimtab.guard import Guard
-from trimtab.integrations.arguments import reason_of, short_name, usable, without_rollback
+from trimtab.guard import Guard, reason_of
+from trimtab.integrations.arguments import calling, short_name, usable, without_rollback
 from trimtab.integrations.taps import Taps
 
 try:
@@ -81,7 +79,7 @@ class TrimtabCallback(TrainerCallback):
         if self.watch is not None:  # closed already, unless the training before ended with an error
             self.watch.end("failed", "train() was left by an error and called again")
             self.watch = None
-        trainer = _calling_trainer()
+        trainer = calling(Trainer)
         if trainer is not None and not self._counts(trainer):
             return
         self._guard = Guard()
@@ -234,17 +232,6 @@ def _numbers(logged: Mapping[str, Any]) -> dict[str, float]:
         for name, value in logged.items()
         if isinstance(value, int | float) and name != "epoch" and not name.endswith(_SPEED)
     }
-
-
-def _calling_trainer() -> Trainer | None:
-    """Return the Trainer whose loop this call comes from: callbacks are not handed it."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, Trainer):
-            return caller
-        frame = frame.f_back
-    return None
 
 
 register()

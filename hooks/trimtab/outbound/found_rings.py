@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from trimtab.guard import reason_of
 from trimtab.outbound.process_dir import rings_in
 from trimtab.outbound.ring import (
     Ring,
@@ -90,4 +91,4 @@ class FoundRings:
 
     def _lost(self, place: Path, error: Exception) -> None:
         LOG.warning("trimtab: %s: this ring cannot be read, its last rows are lost: %s", place, error)
-        self.problems.append(f"{type(error).__name__}: {error}"[:300])
+        self.problems.append(reason_of(error))
