@@ -12,6 +12,7 @@ import msgspec
 
 from trimtab.vocabulary import (
     DEVICE_FLOAT_COLUMNS,
+    DEVICE_POWER_FACTS,
     JSON,
     MSGPACK,
     NO_COUNTER,
@@ -81,6 +82,8 @@ def _device_as_dict(device: Device, floats: Any, counters: Any) -> dict[str, Any
     for name in DEVICE_FLOAT_COLUMNS:
         column = getattr(device, name)
         out[name] = None if column is None else floats(column)
+    out |= {name: getattr(device, name) for name in DEVICE_POWER_FACTS}
+    out["gauges"] = {name: floats(column) for name, column in device.gauges.items()}
     out["energy_counter"] = None if device.energy_counter is None else counters(device.energy_counter)
     return out
 

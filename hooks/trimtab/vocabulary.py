@@ -57,7 +57,8 @@ INT64_MAX: Final = 2**63 - 1
 Component = Literal["gpu", "package", "dram", "module", "host"]
 COMPONENTS: Final[frozenset[str]] = frozenset(("gpu", "package", "dram", "module", "host"))
 
-DEVICE_FLOAT_COLUMNS: Final = ("power_w", "util", "mem_used_bytes", "temp_c")
+DEVICE_FLOAT_COLUMNS: Final = ("power_w", "util", "mem_used_bytes", "temp_c", "used_share", "held_share")
+DEVICE_POWER_FACTS: Final = ("power_limit_w", "power_window_s", "power_update_s")
 
 
 class WireError(ValueError):
@@ -96,6 +97,12 @@ class Device:
     each n rows or None, `NOT_MEASURED` where a row lacks it. `energy_counter` counts `counter_unit_j` joules
     each, is `NO_COUNTER` where a row lacks it, and wraps at `counter_range` counts (None: never). `method`
     says how the energy is known: counter, power_average, power_instant, model, constant.
+
+    Of a device that several jobs share, `used_share` is this job's part of its activity since the reading
+    before, and `held_share` the part of it that is allotted to this job, both 0 to 1 (None: all of it is this
+    job's, as far as it knows). `power_limit_w` is the most that it may draw; a power reading is the mean over
+    the last `power_window_s` seconds and renewed every `power_update_s` (None: not known). `gauges` holds
+    what else was read, by name with the unit in it, such as `sm_clock_mhz`.
     """
 
     host: str
@@ -112,6 +119,12 @@ class Device:
     util: array[float] | None = None
     mem_used_bytes: array[float] | None = None
     temp_c: array[float] | None = None
+    used_share: array[float] | None = None
+    held_share: array[float] | None = None
+    power_limit_w: float | None = None
+    power_window_s: float | None = None
+    power_update_s: float | None = None
+    gauges: Mapping[str, array[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

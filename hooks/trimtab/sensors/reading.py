@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +21,9 @@ class DeviceInfo:
     """What is fixed about a measured device.
 
     `method` says how its energy is known (counter, power_average, power_instant, model). A count of its
-    energy counter is `counter_unit_j` joules; the counter wraps at `counter_range` counts (None: never).
+    energy counter is `counter_unit_j` joules; the counter wraps at `counter_range` counts (None: never). It
+    may draw `power_limit_w` at most; a power reading is the mean over the last `power_window_s` seconds and
+    renewed every `power_update_s`.
     """
 
     uuid: str
@@ -29,13 +32,18 @@ class DeviceInfo:
     method: str
     counter_unit_j: float | None = None
     counter_range: int | None = None
+    power_limit_w: float | None = None
+    power_window_s: float | None = None
+    power_update_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One reading of a device at `time`, Unix seconds; None is what it does not say.
 
-    `util` is 0 to 1, `temp_c` degrees Celsius.
+    `util` is 0 to 1, `temp_c` degrees Celsius. `used_share` is this job's part of what the device did since
+    the reading before, `held_share` the part of it that is allotted to this job (None: all of it, as far as
+    is known). `gauges` is what else was read, by name with the unit in it.
     """
 
     device: DeviceInfo
@@ -45,6 +53,9 @@ class Reading:
     util: float | None = None
     mem_used_bytes: float | None = None
     temp_c: float | None = None
+    used_share: float | None = None
+    held_share: float | None = None
+    gauges: Mapping[str, float] = field(default_factory=dict)
 
 
 class Sensor(Protocol):

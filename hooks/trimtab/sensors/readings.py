@@ -56,6 +56,12 @@ class Readings:
             util=_floats([row.util for row in rows]),
             mem_used_bytes=_floats([row.mem_used_bytes for row in rows]),
             temp_c=_floats([row.temp_c for row in rows]),
+            used_share=_floats([row.used_share for row in rows]),
+            held_share=_floats([row.held_share for row in rows]),
+            power_limit_w=device.power_limit_w,
+            power_window_s=device.power_window_s,
+            power_update_s=device.power_update_s,
+            gauges=_gauges(rows),
         )
 
 
@@ -69,3 +75,8 @@ def _counts(column: Sequence[int | None]) -> array[int] | None:
     if all(value is None for value in column):
         return None
     return array("q", [NO_COUNTER if value is None else value for value in column])
+
+
+def _gauges(rows: Sequence[Reading]) -> dict[str, array[float]]:
+    names = dict.fromkeys(name for row in rows for name in row.gauges)
+    return {name: array("d", [row.gauges.get(name, NOT_MEASURED) for row in rows]) for name in names}

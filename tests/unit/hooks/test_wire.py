@@ -16,6 +16,7 @@ from trimtab import wire
 
 INT64 = st.integers(wire.INT64_MIN, wire.INT64_MAX)
 NATURAL = st.integers(0, wire.INT64_MAX)
+SHARES = st.just(wire.NOT_MEASURED) | st.floats(0, 1)
 MEASURED = st.floats(width=64) | st.just(math.nan)
 VALUES = MEASURED | st.just(wire.NOT_MEASURED)
 TIMES = st.floats(allow_nan=False, allow_infinity=False)
@@ -53,6 +54,12 @@ def devices(draw: st.DrawFn) -> wire.Device:
         util=draw(floats),
         mem_used_bytes=draw(floats),
         temp_c=draw(floats),
+        used_share=draw(st.none() | columns(SHARES, rows, "d")),
+        held_share=draw(st.none() | columns(SHARES, rows, "d")),
+        power_limit_w=draw(st.none() | st.floats(1e-3, 1e5)),
+        power_window_s=draw(st.none() | st.floats(1e-3, 1e2)),
+        power_update_s=draw(st.none() | st.floats(1e-3, 1e2)),
+        gauges=draw(st.dictionaries(NAMES, columns(VALUES, rows, "d"), max_size=2)),
     )
 
 
@@ -79,6 +86,8 @@ def meaning(batch: wire.Batch) -> object:
             return [of(item) for item in value]
         if isinstance(value, float):
             return struct.pack("<d", value) if value == value else "NaN" if wire.is_measured(value) else None
+        if isinstance(value, dict):
+            return {name: of(column) for name, column in value.items()}
         return value
 
     def of_device(device: wire.Device) -> object:
