@@ -1,0 +1,66 @@
+"""The processes that descend from others, and what they have used of the CPUs, from `/proc`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+PROC: Final = Path("/proc")
+
+
+class ProcessStat(NamedTuple):
+    """What `/proc/<pid>/stat` says: the parent, and clock ticks.
+
+    `start` is since the start of the machine: with it, a pid names one process only. `cpu` is the time that
+    the process has worked, and that those children had worked which it has waited for.
+    """
+
+    parent: int
+    start: int
+    cpu: int
+
+
+def read_stat(pid: int, proc: Path = PROC) -> ProcessStat | None:
+    """Return what is told of a process, None if there is none of this pid; see proc_pid_stat(5)."""
+    try:
+        text = (proc / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    fields = text[text.rfind(b")") + 2 :].split()  # the name before it may hold anything
+    return ProcessStat(int(fields[1]), int(fields[19]), sum(map(int, fields[11:15])))
+
+
+class ProcessTree:
+    """Knows who descends from whom; a process is asked for its parent once."""
+
+    def __init__(self, proc: Path = PROC) -> None:
+        self._proc = proc
+        self._parents: dict[int, int] = {}
+
+    def below(self, roots: Iterable[int]) -> frozenset[int]:
+        """Return the processes `roots` and all that descend from them, as they are now."""
+        self._look()
+        children: dict[int, list[int]] = {}
+        for pid, parent in self._parents.items():
+            children.setdefault(parent, []).append(pid)
+        found: set[int] = set()
+        todo = [pid for pid in roots if pid in self._parents]
+        while todo:
+            pid = todo.pop()
+            if pid not in found:
+                found.add(pid)
+                todo += children.get(pid, ())
+        return frozenset(found)
+
+    def _look(self) -> None:
+        known, self._parents = self._parents, {}
+        for entry in self._proc.iterdir():
+            if entry.name.isdigit():
+                pid = int(entry.name)
+                parent = known.get(pid)
+                if parent is None:
+                    stat = read_stat(pid, self._proc)
+                    parent = None if stat is None else stat.parent
+                if parent is not None:
+                    self._parents[pid] = parent
