@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from trimtab.version import __version__
 
 if TYPE_CHECKING:
+    from trimtab.budget import Budget
     from trimtab.signals import Signals
     from trimtab.start import watch
     from trimtab.step_result import StepResult
     from trimtab.watching import Watch
 
-__all__ = ["Signals", "StepResult", "Watch", "__version__", "watch"]
+__all__ = ["Budget", "Signals", "StepResult", "Watch", "__version__", "watch"]
 
 _HOMES: Final = {
+    "Budget": "trimtab.budget",
     "Signals": "trimtab.signals",
     "StepResult": "trimtab.step_result",
     "Watch": "trimtab.watching",

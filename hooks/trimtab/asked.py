@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
+from trimtab.budget import Budget
 from trimtab.capture.instruments import Emit, Instruments, Subject, instruments
 from trimtab.capture.one_or_many import as_list
 from trimtab.capture.optimizer import NullCapture, OptimizerCapture, unwrapped
@@ -23,6 +24,8 @@ from trimtab.rewind.snapshots import NullSnapshots, Snapshots, SnapshotStore
 from trimtab.signals import Signals
 
 MAX_NAME_CHARACTERS: Final = 200
+TrainingPhase = Literal["pretraining", "post-training", "test-time"]
+_PHASES: Final[tuple[str, ...]] = get_args(TrainingPhase)
 _LARGEST_COUNT: Final = 2**63 - 1
 _NEEDS: Final = {
     "model": ("parameters", "state_dict"),
@@ -111,6 +114,8 @@ class Asked:
     signals: Signals = field(default_factory=Signals)
     masks_non_finite: bool = False
     mirrors: tuple[Target, ...] = ()
+    budget: Budget | None = None
+    phase: TrainingPhase | None = None
 
     def __post_init__(self) -> None:
         _check_text("project", self.project, "such as 'gpt'")
@@ -124,8 +129,17 @@ class Asked:
             raise ValueError(f"signals: {self.signals!r}: give trimtab.Signals(...), or None")
         if not isinstance(self.masks_non_finite, bool):
             raise ValueError(f"mask_non_finite: {self.masks_non_finite!r}: give True, False or None")
+        if self.budget is not None and not isinstance(self.budget, Budget):
+            raise ValueError(f"budget: {self.budget!r}: give trimtab.Budget(...), or None")
+        if self.phase is not None and self.phase not in _PHASES:
+            raise ValueError(f"phase: {self.phase!r}: use one of {', '.join(map(repr, _PHASES))}, or None")
         object.__setattr__(self, "total_steps", _count("total_steps", self.total_steps))
         object.__setattr__(self, "tokens_per_step", _amount("tokens_per_step", self.tokens_per_step))
+
+    @property
+    def stops_at_budget(self) -> bool:
+        """Whether the owner lets the collector stop the job once its budget is used up."""
+        return self.budget is not None and self.budget.stop
 
     def registration(self, place: Place) -> dict[str, Any]:
         """Return the body with which the run is registered; what is not known is left out."""
@@ -137,6 +151,8 @@ class Asked:
             "total_steps": self.total_steps,
             "tokens_per_step": max(1, round(tokens)) if tokens is not None else None,
             "parameters": count_parameters(model) if model is not None else None,
+            "phase": self.phase,
+            "budget": None if self.budget is None else self.budget.as_json(),
             "config": plain_config(self.config) if self.config is not None else None,
         }
         return {key: value for key, value in body.items() if value is not None}

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import identity, lifecycle
-from trimtab.asked import MAX_NAME_CHARACTERS, Asked, Watched
+from trimtab.asked import MAX_NAME_CHARACTERS, Asked, TrainingPhase, Watched
+from trimtab.budget import Budget
 from trimtab.capture.step_values import StepValues
 from trimtab.cluster import process_facts
 from trimtab.collector import page_of, transport_to
@@ -59,6 +60,8 @@ def watch(
     signals: Signals | None = None,
     mask_non_finite: bool | None = None,
     also: Any = None,
+    budget: Budget | None = None,
+    phase: TrainingPhase | None = None,
 ) -> Watch:
     """Watch a training run: call `step` on what this returns once a step.
 
@@ -71,7 +74,8 @@ def watch(
     measured beyond the default, else the environment does. `mask_non_finite` keeps gradients that are not
     finite away from the weights, on the device: with rollback="auto" unless it is False. `also` is where each
     step's values are written too, one or a list: a TensorBoard writer, `mlflow`, a wandb run, or a function
-    of (step, values).
+    of (step, values). `budget` is what the run may use, `phase` what kind of training it is: pretraining,
+    post-training or test-time.
 
     Raises:
         ValueError: an argument or a TRIMTAB_* variable is not what it must be. Nothing else is raised, now or
@@ -85,7 +89,7 @@ def watch(
         signals = Signals.from_environ(os.environ)
     masks = rollback == "auto" if mask_non_finite is None else mask_non_finite
     described = (project, name, rollback, total_steps, tokens_per_step, config)
-    asked = Asked(*described, watched, signals, masks, targets_of(also))
+    asked = Asked(*described, watched, signals, masks, targets_of(also), budget, phase)
     guard = Guard()
     why = "TRIMTAB_DISABLED is set"
     if not settings.disabled:
@@ -172,7 +176,8 @@ class _Assembly:
         ledger = f"{self.member.run}.r{self.place.rank}.jsonl"
         rewind = Rewind(snapshots, self.settings.data_folder(os.environ) / "rollbacks" / ledger)
         takes_snapshots = not isinstance(snapshots, NullSnapshots)
-        desk = CommandDesk(mode, rewind, link.negotiate if link.negotiates else None)
+        negotiate = link.negotiate if link.negotiates else None
+        desk = CommandDesk(mode, rewind, negotiate, self.asked.stops_at_budget)
         return Boundary(desk, snapshots, takes_snapshots, self.guard)
 
     def _checkpoints(self) -> DiskCheckpoints:

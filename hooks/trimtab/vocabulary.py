@@ -154,7 +154,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """What the collector asks of a job: data, never code; obeyed only where the owner enabled it.
 
     `attempt` is the attempt that it was decided on: a job that has moved on ignores it. `state` is pending,
-    advised (shown to people, never sent to a job), applied, refused or expired.
+    advised (shown to people, never sent to a job), applied, refused or expired. `budget` names the budget of
+    the run's owner that a stop comes of (kwh, kg, cost), none of any other command.
     """
 
     id: str
@@ -164,6 +165,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     lr_factor: float = 1.0
     reason: str = ""
     incident: str | None = None
+    budget: str | None = None
     state: Literal["pending", "advised", "applied", "refused", "expired"] = "pending"
     time: float = 0.0
 

@@ -25,6 +25,6 @@ def test_watching_loads_neither_torch_nor_the_collector() -> None:
 
 
 def test_all_that_is_offered_is_there() -> None:
-    assert trimtab.__all__ == ["Signals", "StepResult", "Watch", "__version__", "watch"]
+    assert trimtab.__all__ == ["Budget", "Signals", "StepResult", "Watch", "__version__", "watch"]
     assert all(getattr(trimtab, name) is not None for name in trimtab.__all__)
     assert not hasattr(trimtab, "unheard_of")
