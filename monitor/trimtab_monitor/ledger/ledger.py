@@ -7,7 +7,7 @@ and a ledger written with msgspec and read back goes on as if nothing had been.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -223,8 +223,8 @@ class EnergyLedger:
             self.streams[key] = stream
         return stream
 
-    def _count(self, stream: Stream, piece: Piece | None) -> None:
-        if piece is not None:
+    def _count(self, stream: Stream, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
             (self.nodes if is_node_meter(stream.component, piece.method) else self.parts).add(piece)
 
     def _has_parts(self) -> bool:

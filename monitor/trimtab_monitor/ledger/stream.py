@@ -24,19 +24,31 @@ from trimtab_monitor.ledger.units import SECOND_US, Piece
 
 @dataclass(slots=True)
 class Tally:
-    """What one method has told of a device. The energy of the time in `gap_us` is only estimated."""
+    """What one method has told of a device.
+
+    The true energy of the measured time lies in [`low_uj`, `high_uj`]. That of the time in `gap_us` is only
+    estimated, and lies in [`estimated_low_uj`, `estimated_high_uj`]: no part of the others.
+    """
 
     energy_uj: int = 0
+    low_uj: int = 0
+    high_uj: int = 0
     measured_us: int = 0
     gap_us: int = 0
     estimated_uj: int = 0
+    estimated_low_uj: int = 0
+    estimated_high_uj: int = 0
 
     def add(self, other: Tally) -> None:
         """Add another tally to this one."""
         self.energy_uj += other.energy_uj
+        self.low_uj += other.low_uj
+        self.high_uj += other.high_uj
         self.measured_us += other.measured_us
         self.gap_us += other.gap_us
         self.estimated_uj += other.estimated_uj
+        self.estimated_low_uj += other.estimated_low_uj
+        self.estimated_high_uj += other.estimated_high_uj
 
 
 @dataclass(slots=True)
@@ -79,35 +91,35 @@ class Stream:
             for span in self.spans:
                 span.counter = None
 
-    def take(self, reading: Reading) -> Piece | None:
-        """Count one reading; return the energy that it adds, if any."""
+    def take(self, reading: Reading) -> list[Piece]:
+        """Count one reading; return the energy that it adds, and what it corrects."""
         self._open(reading.time_us)
         if is_covered(self.spans, reading.time_us):
             self.counts.late += 1
-            return None
+            return []
         span = span_before(self.spans, reading.time_us)
         if span is None:
             self._start_span(reading)
-            return None
+            return []
         if span.last.has_value and not reading.has_value:
             self.counts.missing += 1
-            return None
+            return []
         piece = self._measure(span, reading)
         span.advance(reading)
-        return piece
+        return [] if piece is None else [piece]
 
-    def close(self, time_us: int) -> Piece | None:
+    def close(self, time_us: int) -> list[Piece]:
         """Hold the last power to the end of the run; a counter is not held, a last reading may still come."""
         span = None if is_covered(self.spans, time_us) else span_before(self.spans, time_us)
         if span is None:
-            return None
+            return []
         interval_us = time_us - span.last.time_us
         if span.last.counter is not None and interval_us <= gap_limit_us(self.periods_us):
-            return None
+            return []
         held = Reading(time_us, span.last.power_w)
         piece = self._by_power(span, held, interval_us)
         span.advance(held)
-        return piece
+        return [] if piece is None else [piece]
 
     def told(self) -> dict[str, Tally]:
         """By method; time between covered spans is a gap, which late readings may still fill."""
@@ -231,8 +243,10 @@ class Stream:
     def _piece(self, method: str, start_us: int, end_us: int, energy_uj: int, measured_us: int) -> Piece:
         tally = self._tally(method)
         tally.energy_uj += energy_uj
+        tally.low_uj += energy_uj
+        tally.high_uj += energy_uj
         tally.measured_us += measured_us
-        return Piece(start_us, end_us, energy_uj, method)
+        return Piece(start_us, end_us, energy_uj, method, energy_uj, energy_uj)
 
     def _tally(self, method: str) -> Tally:
         return self.tallies.setdefault(method, Tally())

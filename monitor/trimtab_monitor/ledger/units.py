@@ -35,12 +35,17 @@ def portion(whole: int, start: int, end: int, from_: int, to: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Energy of one device over one interval, and how it is known. `end_us` is after `start_us`."""
+    """Energy of one device over one interval, and how it is known. `end_us` is after `start_us`.
+
+    The truth lies in [`low_uj`, `high_uj`]. A correction of what was told before may be negative.
+    """
 
     start_us: int
     end_us: int
     energy_uj: int
     method: str
+    low_uj: int
+    high_uj: int
 
     def within(self, from_us: int, to_us: int) -> int:
         """The microjoules that lie in [from_us, to_us)."""
