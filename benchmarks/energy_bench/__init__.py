@@ -1,0 +1,1 @@
+"""Energy meters on make-believe hardware whose true energy is known."""
