@@ -130,12 +130,13 @@ def load_pynvml(library: Path) -> Any:
     if name in sys.modules:
         return sys.modules[name]
     found = importlib.util.find_spec("pynvml")
-    if found is None or found.origin is None or found.loader is None:
+    if found is None or found.origin is None:
         raise ModuleNotFoundError("pynvml is not installed: pip install nvidia-ml-py")
     spec = importlib.util.spec_from_file_location(name, found.origin)
     assert spec is not None
+    assert spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pynvml looks itself up while it is executed
-    found.loader.exec_module(module)
+    spec.loader.exec_module(module)
     module.nvmlLib = ctypes.CDLL(str(library))
     return module
