@@ -14,7 +14,7 @@ from typing import Final
 from trimtab_monitor.store.protocols import StoreError, StoreUnavailable
 from trimtab_monitor.store.writer import Job, T, Writer
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_SECONDS: Final = 5.0
 WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
@@ -104,8 +104,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer trimtab (schema {version}, this one knows {SCHEMA_VERSION}): "
             "upgrade trimtab, or give another --dir"
         )
-    if version < SCHEMA_VERSION:
-        _refuse_others(connection, path)
+    if version < SCHEMA_VERSION:  # tables that are there stay as they are: so far versions have added some
+        if version == 0:
+            _refuse_others(connection, path)
         schema = resources.files("trimtab_monitor.store").joinpath("schema.sql").read_text(encoding="utf-8")
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from trimtab.wire import Command
 from trimtab_alerts.alert import Alert
 from trimtab_alerts.outbox import InMemoryOutbox
 from trimtab_monitor.entries import NO_RUN, Draft, Record
+from trimtab_monitor.ledger.intensity.values import HourlyIntensity
 from trimtab_monitor.store.protocols import (
     Appended,
     Commit,
@@ -214,6 +215,35 @@ class MemoryViews:
             return list(table.values())
 
 
+class MemoryIntensities:
+    """See `protocols.IntensityTable`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[tuple[str, str, str, int], HourlyIntensity] = {}
+
+    def put(self, values: Sequence[HourlyIntensity]) -> Future[None]:
+        """See IntensityTable."""
+        return _future(lambda: self._put(values))
+
+    def between(self, provider: str, zone: str, from_hour: int, to_hour: int) -> list[HourlyIntensity]:
+        """See IntensityTable."""
+        with self._lock:
+            return [
+                value
+                for key, value in sorted(self._values.items())
+                if key[:2] == (provider, zone) and from_hour <= value.hour < to_hour
+            ]
+
+    def _put(self, values: Sequence[HourlyIntensity]) -> None:
+        with self._lock:
+            for value in values:
+                key = (value.provider, value.zone, value.signal, value.hour)
+                known = self._values.get(key)
+                if known is None or not known.is_settled or not value.is_estimated:
+                    self._values[key] = value
+
+
 class MemoryStore:
     """A Store (see `protocols`) that lives as long as its process."""
 
@@ -223,6 +253,7 @@ class MemoryStore:
         self.outbox = InMemoryOutbox()
         self.state = MemoryState(self.tables, self.outbox)
         self.views = MemoryViews(self.tables)
+        self.intensities = MemoryIntensities()
 
     def failure(self) -> str | None:
         """Why nothing can be written; none if it can."""

@@ -17,6 +17,7 @@ from trimtab.wire import Command
 from trimtab_alerts.alert import Alert
 from trimtab_alerts.outbox import Delivery, OutboxStore
 from trimtab_monitor.entries import Draft, Record
+from trimtab_monitor.ledger.intensity.values import HourlyIntensity
 from trimtab_monitor.summary import RunSummary
 from trimtab_monitor.types import Incident
 
@@ -149,6 +150,20 @@ class Views(Protocol):
         """One alert."""
 
 
+class IntensityTable(Protocol):
+    """Carbon intensities of grids by the hour, as providers told them. No fold reads or writes them."""
+
+    def put(self, values: Sequence[HourlyIntensity]) -> Future[None]:
+        """Keep values.
+
+        A later one of the same hour takes the place of the old, but no estimate that of a settled one. The
+        future fails with StoreUnavailable if they could not be made durable.
+        """
+
+    def between(self, provider: str, zone: str, from_hour: int, to_hour: int) -> list[HourlyIntensity]:
+        """What a provider told of a zone in [from_hour, to_hour), Unix seconds, by signal and hour."""
+
+
 class Store(Protocol):
     """All of it, opened."""
 
@@ -167,6 +182,10 @@ class Store(Protocol):
     @property
     def outbox(self) -> OutboxStore:
         """What is still to be told."""
+
+    @property
+    def intensities(self) -> IntensityTable:
+        """Carbon intensities of grids."""
 
     def failure(self) -> str | None:
         """Why the last write failed; none if it did not."""

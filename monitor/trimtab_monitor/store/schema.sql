@@ -81,3 +81,16 @@ CREATE TABLE IF NOT EXISTS outbox (
     error       TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_pending ON outbox (destination, dedup_key, ordinal) WHERE state = 'pending';
+
+-- Carbon intensities of grids by the hour, as their providers told them: no part of the fold, used when read.
+CREATE TABLE IF NOT EXISTS intensities (
+    provider     TEXT NOT NULL,
+    zone         TEXT NOT NULL,
+    signal       TEXT NOT NULL,     -- average or marginal
+    hour         INTEGER NOT NULL,  -- its start, Unix seconds
+    g_per_kwh    REAL NOT NULL,
+    basis        TEXT NOT NULL,
+    is_estimated INTEGER NOT NULL,
+    fetched      REAL NOT NULL,     -- Unix seconds, the collector's clock
+    PRIMARY KEY (provider, zone, signal, hour)
+) WITHOUT ROWID;

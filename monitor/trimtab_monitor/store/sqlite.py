@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from trimtab_monitor.store.database import Database
+from trimtab_monitor.store.sqlite_intensities import SqliteIntensities
 from trimtab_monitor.store.sqlite_log import SqliteLog
 from trimtab_monitor.store.sqlite_outbox import SqliteOutbox
 from trimtab_monitor.store.sqlite_state import SqliteState
@@ -27,6 +28,7 @@ class SqliteStore:
         self.state = SqliteState(self.database)
         self.views = SqliteViews(self.database)
         self.outbox = SqliteOutbox(self.database)
+        self.intensities = SqliteIntensities(self.database)
 
     def failure(self) -> str | None:
         """Why the last write failed; none if it did not."""
