@@ -6,6 +6,7 @@
     command_posted     a person asked something of a job
     alert_acked        a person took an alert
     collector_started  the collector came (back) to life
+    budget_reached     a budget has come to a level at which it is told
 
 An `Entry` is what the fold takes. A `Draft` is an entry on its way into the log, a `Record` one read from
 there: their `body` is bytes, so that a store needs to know nothing of what it keeps. `time` of an entry is
@@ -21,8 +22,18 @@ from typing import Any, Final, Literal
 import msgspec
 
 from trimtab import wire
+from trimtab_monitor.budget.limits import RunBudget
+from trimtab_monitor.budget.verdict import Reached
 
-Kind = Literal["registered", "batch", "tick", "command_posted", "alert_acked", "collector_started"]
+Kind = Literal[
+    "registered",
+    "batch",
+    "tick",
+    "command_posted",
+    "alert_acked",
+    "collector_started",
+    "budget_reached",
+]
 TrainingPhase = Literal["pretraining", "post-training", "test-time"]
 
 NO_RUN: Final = ""
@@ -42,6 +53,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     tokens_per_step: int | None = None
     parameters: int | None = None
     phase: TrainingPhase | None = None
+    budget: RunBudget | None = None
     config: Mapping[str, Any] = {}
     origin: Mapping[str, Any] = {}
 
@@ -96,7 +108,16 @@ class CollectorStarted:
     time: float
 
 
-Entry = Registered | BatchReceived | CommandPosted | AlertAcked | Tick | CollectorStarted
+@dataclass(frozen=True, slots=True)
+class BudgetReached:
+    """A budget that the run counts to has come to a level: factors depend on the clock, so this is noted."""
+
+    time: float
+    run: str
+    reached: Reached
+
+
+Entry = Registered | BatchReceived | CommandPosted | AlertAcked | Tick | CollectorStarted | BudgetReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +159,8 @@ def draft_of(entry: Entry) -> Draft:
             return Draft("tick", time)
         case CollectorStarted(time):
             return Draft("collector_started", time)
+        case BudgetReached(time, run, reached):
+            return Draft("budget_reached", time, run, msgspec.msgpack.encode(reached))
 
 
 def batch_draft(run: str, received: float, batch: wire.Batch, body: bytes) -> Draft:
@@ -162,3 +185,6 @@ def entry_of(record: Record) -> Entry:
             return Tick(record.received)
         case "collector_started":
             return CollectorStarted(record.received)
+        case "budget_reached":
+            reached = msgspec.msgpack.decode(record.body, type=Reached)
+            return BudgetReached(record.received, record.run, reached)

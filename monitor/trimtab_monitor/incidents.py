@@ -231,10 +231,18 @@ class IncidentBook:
             self.past.over(incident, self.surroundings.samples)
 
     def open_special(
-        self, kind: str, severity: Severity, step: int, time: float, summary: str, evidence: dict[str, Any]
+        self,
+        kind: str,
+        severity: Severity,
+        step: int,
+        time: float,
+        summary: str,
+        evidence: dict[str, Any],
+        metric: str = "",
     ) -> Incident:
-        """Open an incident that no detector makes, or tell the open one of this kind anew."""
-        known = next((incident for incident in self.incidents if incident.kind == kind), None)
+        """Open an incident that no detector makes, or tell the open one of this kind and metric anew."""
+        same = (each for each in self.incidents if (each.kind, each.metric) == (kind, metric))
+        known = next(same, None)
         if known is not None:
             known.severity, known.summary, known.evidence = severity, summary, evidence
             return known
@@ -242,7 +250,7 @@ class IncidentBook:
             id=self._next_id(),
             kind=kind,
             severity=severity,
-            metric="",
+            metric=metric,
             start_step=step,
             detected_step=step,
             peak_step=step,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from trimtab_alerts.settings import AlertSettings
+from trimtab_monitor.budget.settings import BudgetSettings
 from trimtab_monitor.detectors import DetectorSettings
 from trimtab_monitor.incidents import IncidentSettings
 from trimtab_monitor.ledger.settings import EnergySettings
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
         default=LivenessSettings(), description="When a run is hung or failed."
     )
     energy: EnergySettings = Field(default=EnergySettings(), description="What energy costs.")
+    budget: BudgetSettings = Field(default=BudgetSettings(), description="What runs may use.")
     alerts: AlertSettings = Field(default=AlertSettings(), description="Who is told, and how.")
 
     @classmethod

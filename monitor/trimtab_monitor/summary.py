@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from trimtab_monitor.budget.verdict import Told
 from trimtab_monitor.entries import Registration
 from trimtab_monitor.liveness import Status
 
@@ -29,7 +30,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     `last_sample` is by the job's clock, `heard` by the collector's. `latest` holds the last value of each
     metric on the lowest rank, `metrics_left_out` the most metrics of one row that are not among them for want
-    of room, `power_w` watts by component.
+    of room, `power_w` watts by component. `budgets` is what was told of each budget that it counts to.
     """
 
     run: str
@@ -55,6 +56,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     fold_errors: int
     unreadable_events: int = 0
     metrics_left_out: int = 0
+    budgets: dict[str, Told] = {}
 
     @property
     def joules(self) -> float | None:

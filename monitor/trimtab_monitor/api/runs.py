@@ -25,6 +25,25 @@ MAX_POINTS: Final = 1_000_000
 Step = Annotated[int, Query(ge=INT64_MIN, le=INT64_MAX)]
 
 
+_Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class BudgetBody(BaseModel):
+    """The most that a run should use; at 80 and 100 % of each an alert is raised."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kwh: _Amount | None = Field(default=None, description="Energy of the site, in kWh.")
+    kg: _Amount | None = Field(default=None, description="Location-based emissions, in kg of CO2e.")
+    cost: _Amount | None = Field(default=None, description="Money.")
+    currency: str | None = Field(
+        default=None, pattern="^[A-Z]{3}$", description="Its currency; none: that of the collector."
+    )
+    stop: bool = Field(
+        default=False, description="The job may be stopped at a checkpoint once it is used up."
+    )
+
+
 class RegistrationBody(BaseModel):
     """What a run says of itself. Other fields are passed over: hooks may be newer than the collector."""
 
@@ -47,6 +66,7 @@ class RegistrationBody(BaseModel):
         default=None, ge=0, le=INT64_MAX, description="How many parameters the model has."
     )
     phase: TrainingPhase | None = Field(default=None, description="What kind of training it is.")
+    budget: BudgetBody | None = Field(default=None, description="What it may use, as its owner sets it.")
     config: dict[str, Any] = Field(default={}, description="Whatever else is to be kept with it.")
     origin: dict[str, Any] = Field(
         default={}, description="Where it comes from: the cluster's job, the commit, the versions."
@@ -74,7 +94,7 @@ class RegistrationBody(BaseModel):
 def register(body: RegistrationBody, request: Request, parts: Parts) -> JsonResponse:
     """Make a run known. The same run may register again: what it says then counts."""
     run = body.run or new_run_id(body.project, parts.intake.now())
-    registration = Registration(**body.model_dump(exclude={"run"}))
+    registration = msgspec.convert(body.model_dump(exclude={"run"}), Registration)
     parts.wait_for(parts.intake.register(run, registration))
     return JsonResponse({"run": run, "url": parts.url(request, f"/runs/{run}")})
 

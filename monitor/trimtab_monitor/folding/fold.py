@@ -19,12 +19,14 @@ from trimtab import wire
 from trimtab_monitor.entries import (
     AlertAcked,
     BatchReceived,
+    BudgetReached,
     CollectorStarted,
     CommandPosted,
     Entry,
     Registered,
     Tick,
 )
+from trimtab_monitor.folding.budgets import ask_to_stop, take_level
 from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.fold_batch import BatchFold
 from trimtab_monitor.folding.outcomes import close_command
@@ -46,8 +48,12 @@ def fold(state: RunState, entry: Entry, settings: Settings) -> Effects:
         case BatchReceived(batch=batch):
             BatchFold(state, settings, effects, telling, entry.time).fold(batch)
             _settle(state, settings, effects, telling, entry.time)
+            ask_to_stop(state, effects, entry.time)
         case Tick():
             _settle(state, settings, effects, telling, entry.time)
+        case BudgetReached(reached=reached):
+            take_level(state, effects, telling, reached, entry.time)
+            ask_to_stop(state, effects, entry.time)
         case CollectorStarted():
             state.liveness.collector_started(entry.time)
         case CommandPosted(command=command):

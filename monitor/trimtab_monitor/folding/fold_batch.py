@@ -146,6 +146,8 @@ class BatchFold:
                 state.liveness.enter(phase, self._now)
             case CheckpointSaved():
                 if batch.rank == (state.lead or 0):
+                    if event.where == "disk":
+                        state.budgets.on_checkpoint()
                     may_serve = event.finite is not False
                     state.rollback.on_checkpoint(event.step, event.id, may_serve, event.time, event.where)
             case RunEnd(status=status, reason=reason):

@@ -9,6 +9,8 @@ import msgspec
 
 from trimtab.wire import Command
 from trimtab_alerts.alert import AlertBook
+from trimtab_monitor.budget.book import BudgetBook
+from trimtab_monitor.budget.verdict import Told
 from trimtab_monitor.detectors import DetectorSet
 from trimtab_monitor.entries import Registration
 from trimtab_monitor.folding.power_now import PowerNow
@@ -60,6 +62,7 @@ class RunState:
     losses: RankLosses = field(default_factory=RankLosses)
     power: PowerNow = field(default_factory=PowerNow)
     tallies: Tallies = field(default_factory=Tallies)
+    budgets: BudgetBook = field(default_factory=BudgetBook)
     commands: dict[str, Command] = field(default_factory=dict)
     unanswered: dict[str, Incident] = field(default_factory=dict)
     severities: dict[str, str] = field(default_factory=dict)
@@ -138,6 +141,7 @@ def summarise(state: RunState) -> RunSummary:
         hook_errors=state.tallies.hook_errors,
         fold_errors=state.tallies.fold_errors,
         unreadable_events=state.tallies.unreadable_events,
+        budgets={name: Told(each.level, each.limit) for name, each in state.budgets.reached.items()},
     )
 
 
