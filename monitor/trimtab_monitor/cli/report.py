@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
+from trimtab_monitor.cli.energy_flags import settings_with
 from trimtab_monitor.cli.failure import failing_as
 from trimtab_monitor.console import make_console
 from trimtab_monitor.report.build import build_report
@@ -21,11 +22,7 @@ from trimtab_monitor.report.sources import find_run
 from trimtab_monitor.report.table import as_csv
 from trimtab_monitor.report.text import as_text
 from trimtab_monitor.settings import Settings
-from trimtab_monitor.settings_load import SettingsInvalid, load_settings
 from trimtab_monitor.store.protocols import StoreError, StoreUnavailable
-
-_FLAGS: Final = {"energy.intensity_g_per_kwh": "--intensity", "energy.price_per_kwh": "--price"}
-"""The flags that are not called as the settings that they set."""
 
 
 class Format(StrEnum):
@@ -70,15 +67,7 @@ def command(
         "currency": currency,
     }
     with failing_as("report"):
-        _tell(_report(run, url, folder, _settings(config, given)), format_)
-
-
-def _settings(config: Path | None, given: Mapping[str, Any]) -> Settings:
-    energy = {name: value for name, value in given.items() if value is not None}
-    try:
-        return load_settings(config, {"energy": energy} if energy else None, _FLAGS)
-    except SettingsInvalid as error:
-        raise ValueError(str(error)) from None
+        _tell(_report(run, url, folder, settings_with(config, given)), format_)
 
 
 def _report(run: str, url: str | None, folder: Path | None, settings: Settings) -> dict[str, Any]:

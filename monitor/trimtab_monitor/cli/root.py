@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "tail": "trimtab_monitor.cli.tail",
     "replay": "trimtab_monitor.cli.replay",
     "report": "trimtab_monitor.cli.report",
+    "estimate": "trimtab_monitor.cli.estimate",
     "doctor": "trimtab_monitor.cli.doctor",
     "alerts": "trimtab_monitor.cli.alerts",
     "dashboards": "trimtab_monitor.cli.dashboards",

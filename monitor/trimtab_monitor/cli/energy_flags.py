@@ -1,0 +1,32 @@
+"""Settings of energy as commands take them: flags go before the environment and trimtab.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from trimtab_monitor.settings import Settings
+from trimtab_monitor.settings_load import SettingsInvalid, load_settings
+
+_FLAGS: Final = {
+    "energy.intensity_g_per_kwh": "--intensity",
+    "energy.market_intensity_g_per_kwh": "--market-intensity",
+    "energy.price_per_kwh": "--price",
+}
+"""The flags that are not called as the settings that they set."""
+
+
+def settings_with(config: Path | None, given: Mapping[str, Any]) -> Settings:
+    """The settings, with the energy settings that were given as flags; None was not given.
+
+    Raises:
+        ValueError: a setting is wrong; the message says where it stands and what to do.
+    """
+    energy = {name: value for name, value in given.items() if value is not None}
+    if "place" in energy and "intensity_g_per_kwh" not in energy:
+        energy["intensity_g_per_kwh"] = None  # a place that is given goes before an intensity that is set
+    try:
+        return load_settings(config, {"energy": energy} if energy else None, _FLAGS)
+    except SettingsInvalid as error:
+        raise ValueError(str(error)) from None

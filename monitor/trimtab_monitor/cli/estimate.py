@@ -1,0 +1,111 @@
+"""`trimtab estimate`: what a planned run would use, emit and cost."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from trimtab_monitor.cli.energy_flags import settings_with
+from trimtab_monitor.cli.failure import failing_as
+from trimtab_monitor.console import make_console
+from trimtab_monitor.estimate import Plan, estimate
+from trimtab_monitor.estimate.hardware import Found, find_hardware
+from trimtab_monitor.estimate.text import as_text
+
+_MOST_DEVICES = 1_000_000_000
+
+
+class Format(StrEnum):
+    """How to tell it."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def command(
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The hardware: h100, A100-80GB, RTX 4090, MI300X.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(max=_MOST_DEVICES, help="How many devices work at once.")
+    ] = None,
+    hours: Annotated[float | None, typer.Option(help="How long the run takes.")] = None,
+    device_hours: Annotated[float | None, typer.Option(help="Devices times hours, instead of both.")] = None,
+    watts: Annotated[float | None, typer.Option(help="Power of one device, instead of its name.")] = None,
+    utilisation: Annotated[
+        float, typer.Option(help="The share of its power that a device draws on average.")
+    ] = 1.0,
+    host_watts: Annotated[
+        float, typer.Option(help="Power of the rest of the machine, for each device.")
+    ] = 0.0,
+    pue: Annotated[float | None, typer.Option(help="Energy of the site over that of its machines.")] = None,
+    place: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Where the electricity is used: FR, US-GA, aws:us-east-1."),
+    ] = None,
+    intensity: Annotated[
+        float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity, instead of a place.")
+    ] = None,
+    market_intensity: Annotated[
+        float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity by contract.")
+    ] = None,
+    price: Annotated[float | None, typer.Option(metavar="PER_KWH", help="Price of electricity.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency of the price: USD, EUR.")] = None,
+    published_kg: Annotated[
+        float | None, typer.Option(help="Emissions that were published for this run, to be checked.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to tell it.")] = Format.TEXT,
+) -> None:
+    """Tell what a planned run would use, emit and cost, and what each figure rests on.
+
+    Name the hardware with --device, or its power with --watts; give --count and --hours, or --device-hours.
+    Energy settings in the environment or in trimtab.toml count where no flag is given.
+    """
+    given = {
+        "pue": pue,
+        "place": place,
+        "intensity_g_per_kwh": intensity,
+        "market_intensity_g_per_kwh": market_intensity,
+        "price_per_kwh": price,
+        "currency": currency,
+    }
+    with failing_as("estimate"):
+        if place is not None and intensity is not None:
+            raise ValueError("--place and --intensity are both given: give one of them")
+        found, each_watts = _power(device, watts)
+        hours_in_all = _device_hours(count, hours, device_hours)
+        plan = Plan(hours_in_all, each_watts, utilisation, host_watts, found, count, hours)
+        _tell(estimate(plan, settings_with(config, given).energy, published_kg), format_)
+
+
+def _power(device: str | None, watts: float | None) -> tuple[Found | None, float]:
+    if device is not None and watts is not None:
+        raise ValueError("--device and --watts are both given: give one of them")
+    if watts is not None:
+        return None, watts
+    if device is None:
+        raise ValueError("no power: give --device NAME (h100, A100-80GB), or --watts W")
+    found = find_hardware(device)
+    return found, found.hardware.watts
+
+
+def _device_hours(count: int | None, hours: float | None, device_hours: float | None) -> float:
+    if device_hours is not None:
+        if count is not None or hours is not None:
+            raise ValueError("--device-hours stands for --count times --hours: give it, or both of them")
+        return device_hours
+    if count is None or hours is None:
+        raise ValueError("no time: give --count N and --hours H, or --device-hours H")
+    return count * hours
+
+
+def _tell(told: dict[str, object], format_: Format) -> None:
+    if format_ is Format.TEXT:
+        make_console().print(as_text(told))
+    else:
+        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())

@@ -1,0 +1,103 @@
+"""What an estimate rests on, a sentence each: where every factor is from, and what is not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from trimtab_monitor.estimate.hardware import Found
+from trimtab_monitor.estimate.plan import Plan
+from trimtab_monitor.ledger.carbon import ATTRIBUTION, lookup, reading_notes
+from trimtab_monitor.ledger.settings import EnergySettings
+
+_REMEDY: Final = "are not counted: give --host-watts for each device"
+_HOST_LEFT_OUT: Final[Mapping[str, str]] = {
+    "machine": "the whole machine is counted",
+    "superchip": f"its CPU is counted; network and fans {_REMEDY}",
+    "": f"processors, memory, network and fans {_REMEDY}",
+}
+
+
+def assumptions(plan: Plan, settings: EnergySettings) -> Iterator[str]:
+    """Power, time, site, grid, money, and what is left out."""
+    yield from _power(plan)
+    yield _time(plan)
+    yield _host(plan)
+    yield _site(settings)
+    yield from _grid(settings)
+    yield _money(settings)
+
+
+def _power(plan: Plan) -> Iterator[str]:
+    if plan.found is None:
+        yield f"power: {plan.watts:g} W a device, as given"
+    else:
+        yield from _table_power(plan.found)
+    if plan.utilisation < 1:
+        yield f"utilisation: {plan.utilisation:.0%} of that on average, as given"
+    else:
+        yield "utilisation: all of that all the time, an upper bound for most runs: --utilisation lowers it"
+
+
+def _table_power(found: Found) -> Iterator[str]:
+    hardware = found.hardware
+    note = f"; {hardware.note}" if hardware.note else ""
+    yield (
+        f"power: {hardware.watts:g} W a {hardware.covers}, the most that {hardware.name} draws for long "
+        f"({hardware.source}){note}"
+    )
+    if found.others:
+        others = ", ".join(f"{each.name} ({each.watts:g} W)" for each in found.others)
+        yield f"the name does not say which form: the one that draws most is taken; others: {others}"
+
+
+def _time(plan: Plan) -> str:
+    if plan.count is None or plan.hours is None:
+        return f"time: {plan.device_hours:,.10g} device hours, as given"
+    return (
+        f"time: {plan.count:,} devices for {plan.hours:,.10g} h, without restarts, lost work or other runs "
+        "before it"
+    )
+
+
+def _host(plan: Plan) -> str:
+    if plan.host_watts:
+        return f"host: {plan.host_watts:g} W beside each device, as given"
+    covers = plan.found.hardware.covers if plan.found else ""
+    return f"host: {_HOST_LEFT_OUT.get(covers, _HOST_LEFT_OUT[''])}"
+
+
+def _site(settings: EnergySettings) -> str:
+    if settings.pue_is_set:
+        return f"PUE: {settings.pue:g}, as set"
+    return "PUE: not set, 1.0 adds nothing for cooling and losses of the site: give --pue"
+
+
+def _grid(settings: EnergySettings) -> Iterator[str]:
+    if settings.intensity_g_per_kwh is not None:
+        yield f"carbon intensity: {settings.intensity_g_per_kwh:g} g/kWh, as set (location-based)"
+    elif settings.place is not None:
+        yield from _place(settings.place)
+    else:
+        yield "emissions are not known: give --place or --intensity"
+    if settings.market_intensity_g_per_kwh is not None:
+        contract = settings.market_intensity_g_per_kwh
+        yield f"carbon intensity by contract: {contract:g} g/kWh, as set (market-based)"
+    yield "emissions are those of using electricity: making the hardware is not counted"
+
+
+def _place(place: str) -> Iterator[str]:
+    intensity = lookup(place)
+    yield (
+        f"carbon intensity: {intensity.g_per_kwh:g} g/kWh, {intensity.label} {intensity.year}, "
+        f"{intensity.basis} (location-based; {intensity.source}; {ATTRIBUTION})"
+    )
+    yield from reading_notes(place)
+
+
+def _money(settings: EnergySettings) -> str:
+    if settings.price_per_kwh is None:
+        return "cost is not known: give --price and --currency"
+    return (
+        f"price: {settings.price_per_kwh:g} {settings.currency} a kWh of the site, as set; electricity only"
+    )

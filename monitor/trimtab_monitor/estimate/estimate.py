@@ -1,0 +1,53 @@
+"""From a plan to kilowatt-hours, kilograms of CO2e and money, with what each figure rests on.
+
+energy of the machines = device hours x (watts x utilisation + watts of the host)
+energy of the site     = energy of the machines x PUE
+emissions              = energy of the site x carbon intensity
+cost                   = energy of the site x price
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab_monitor.estimate.assumptions import assumptions
+from trimtab_monitor.estimate.plan import Plan
+from trimtab_monitor.estimate.published import Published
+from trimtab_monitor.ledger.pricing import Factors
+from trimtab_monitor.ledger.settings import EnergySettings
+from trimtab_monitor.ledger.units import JOULES_PER_KWH
+
+
+def estimate(plan: Plan, settings: EnergySettings, published_kg: float | None = None) -> dict[str, Any]:
+    """The estimate: the keys of `trimtab estimate --format json`.
+
+    Masses are kilograms of CO2e by location, `emissions_market_kg` by contract; `cost` is in `currency`; null
+    where a factor is not known. `published` is there if a published figure is to be checked.
+
+    Raises:
+        ValueError: `published_kg` is not a mass.
+    """
+    it_joules = plan.it_kwh * JOULES_PER_KWH
+    applied = Factors.of(settings).apply(it_joules)
+    location, market = applied["emissions_g"]["location"], applied["emissions_g"]["market"]
+    told = {
+        "energy_it_kwh": plan.it_kwh,
+        "energy_kwh": plan.it_kwh * settings.pue,
+        "emissions_kg": _kg(location),
+        "emissions_market_kg": _kg(market),
+        "cost": applied["cost"],
+        "currency": settings.currency,
+        "device_hours": plan.device_hours,
+        "device": plan.found.hardware.name if plan.found else None,
+        "watts": plan.watts,
+        "pue": settings.pue,
+        "assumptions": list(assumptions(plan, settings)),
+    }
+    if published_kg is not None:
+        kwh = told["energy_kwh"]
+        told["published"] = Published(published_kg, told["emissions_kg"], kwh, settings.pue).as_json()
+    return told
+
+
+def _kg(grams: float | None) -> float | None:
+    return None if grams is None else grams / 1_000

@@ -1,0 +1,96 @@
+"""The estimate: its arithmetic, what it says that it rests on, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from trimtab_monitor.estimate import Plan, estimate
+from trimtab_monitor.estimate.hardware import find_hardware
+from trimtab_monitor.ledger.settings import EnergySettings
+
+FRANCE = EnergySettings(pue=1.2, place="FR", price_per_kwh=0.25, currency="EUR")
+
+
+def planned(name: str, count: int, hours: float) -> Plan:
+    found = find_hardware(name)
+    return Plan(count * hours, found.hardware.watts, found=found, count=count, hours=hours)
+
+
+def test_energy_carbon_and_cost() -> None:
+    told = estimate(planned("h100", 8, 100), FRANCE)
+    assert told["energy_it_kwh"] == pytest.approx(560)
+    assert told["energy_kwh"] == pytest.approx(672)
+    assert told["emissions_kg"] == pytest.approx(672 * 44.18 / 1_000)
+    assert (told["cost"], told["currency"]) == (pytest.approx(168), "EUR")
+    assert told["emissions_market_kg"] is None
+
+
+def test_what_is_not_known_is_null_and_says_what_to_give() -> None:
+    told = estimate(Plan(100, 300), EnergySettings())
+    assert told["emissions_kg"] is told["cost"] is None
+    text = "\n".join(told["assumptions"])
+    for words in ("give --place or --intensity", "give --price", "give --pue", "--host-watts"):
+        assert words in text
+
+
+def test_every_factor_says_where_it_is_from() -> None:
+    text = "\n".join(estimate(planned("h100", 8, 100), FRANCE)["assumptions"])
+    for words in (
+        "700 W a module, the most that H100-SXM5-80GB draws for long (NVIDIA H100 data sheet)",
+        "others: H100-PCIe-80GB (350 W), H100-NVL-94GB (400 W)",
+        "8 devices for 100 h",
+        "PUE: 1.2, as set",
+        "France (FR) 2024, annual average of the production mix, life cycle",
+        "CC BY 4.0",
+        "0.25 EUR a kWh",
+    ):
+        assert words in text
+
+
+def test_part_of_the_power_and_the_host_count() -> None:
+    assert Plan(100, 300, utilisation=0.5, host_watts=50).it_kwh == pytest.approx(20)
+    told = estimate(Plan(100, 300, utilisation=0.5, host_watts=50), EnergySettings())
+    assert "utilisation: 50% of that on average, as given" in told["assumptions"]
+    assert "host: 50 W beside each device, as given" in told["assumptions"]
+
+
+@pytest.mark.parametrize(
+    ("name", "host"), [("GH200", "its CPU is counted"), ("m2 ultra", "the whole machine")]
+)
+def test_what_a_device_already_covers_of_its_host_is_said(name: str, host: str) -> None:
+    told = estimate(planned(name, 1, 1), EnergySettings())
+    assert any(each.startswith(f"host: {host}") for each in told["assumptions"])
+
+
+def test_a_contract_is_told_beside_the_grid() -> None:
+    told = estimate(Plan(1_000, 1_000), EnergySettings(place="FR", market_intensity_g_per_kwh=0))
+    assert told["emissions_kg"] == pytest.approx(44.18)
+    assert told["emissions_market_kg"] == 0
+    assert any("by contract: 0 g/kWh" in each for each in told["assumptions"])
+
+
+def test_two_letters_that_are_a_state_too_are_told() -> None:
+    told = estimate(Plan(1, 1), EnergySettings(place="GA"))
+    assert "GA is the country Gabon; the US state is US-GA" in told["assumptions"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"device_hours": 0.0}, "--device-hours 0: .* devices times hours"),
+        ({"device_hours": math.nan}, "--device-hours nan"),
+        ({"watts": -3.0}, "--watts -3"),
+        ({"watts": math.inf}, "--watts inf"),
+        ({"count": -8, "hours": -1.0}, "--count -8: .* how many devices"),
+        ({"hours": 0.0, "count": 8}, "--hours 0: .* how long"),
+        ({"utilisation": 1.5}, "--utilisation 1.5: .* at most 1"),
+        ({"utilisation": math.nan}, "--utilisation nan"),
+        ({"host_watts": -1.0}, "--host-watts -1"),
+        ({"host_watts": math.nan}, "--host-watts nan"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, float], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Plan(**{"device_hours": 10.0, "watts": 300.0, **wrong})  # type: ignore[arg-type]
