@@ -154,7 +154,7 @@ def average_board(uuid: str, trace: Trace, events: tuple[Event, ...] = ()) -> Bo
 
 
 def instant_board(uuid: str, trace: Trace, events: tuple[Event, ...] = ()) -> Board:
-    """A board without a counter that tells its power over 25 of every 100 milliseconds."""
+    """A board without a counter that tells its momentary power: that of 25 of every 100 milliseconds."""
     return Board(
         uuid,
         trace,
@@ -163,7 +163,5 @@ def instant_board(uuid: str, trace: Trace, events: tuple[Event, ...] = ()) -> Bo
         architecture=7,
         counter=False,
         average=False,
-        instant=False,
         usage="instant",
-        limit_w=700.0,
     )

@@ -1,0 +1,82 @@
+"""Trimtab's sensors and ledger on a virtual clock: minutes of a trace take milliseconds, always the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from energy_bench.driver import VirtualClock
+from energy_bench.meter import Meter, Told
+from trimtab.sensors.reading import EdgeSensor, Reading, Sensor, SensorError
+from trimtab.sensors.readings import Readings
+from trimtab.sensors.sampler import PERIOD_S, next_due
+
+EPOCH: Final = 1_700_000_000.0
+"""Second 0 of a script in Unix seconds."""
+BATCH_S: Final = 5.0
+"""How often readings are sent."""
+FOUND_S: Final = 0.02
+"""How long after the job's start the sensors are found."""
+
+
+class VirtualRun:
+    """Reads sensors when a sampler would, each as if in a thread of its own, and sends what they say.
+
+    `renew` is called with the time before each reading.
+    """
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        seconds: float,
+        *,
+        renew: Callable[[float], None] = lambda _: None,
+        seed: int = 0,
+    ) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._renew = renew
+        self._random = random.Random(seed)
+
+    def measure(self, sensors: Iterable[Sensor], components: tuple[str, ...]) -> Told:
+        """Run the job from second 0 to its end, and return what it used on devices of these kinds."""
+        meter = Meter("boot1", EPOCH)
+        for sensor in sensors:
+            self._follow(sensor, meter)
+        return meter.close(EPOCH + self._seconds, components)
+
+    def _follow(self, sensor: Sensor, meter: Meter) -> None:
+        held, sent_s = Readings("node1", "boot1"), 0.0
+        for read in self._reads(sensor):
+            self._renew(self._clock())
+            try:
+                held.add(read())
+            except SensorError:
+                continue
+            if self._clock() >= sent_s + BATCH_S:
+                meter.take(held.drain())
+                sent_s = self._clock()
+        meter.take(held.drain())
+
+    def _reads(self, sensor: Sensor) -> Iterator[Callable[[], list[Reading]]]:
+        """Put the clock to each time at which the sampler reads, and yield what it calls then."""
+        edges = sensor if isinstance(sensor, EdgeSensor) else None
+        period_s = sensor.period_s or PERIOD_S
+        start_s = FOUND_S
+        self._clock.set(start_s)
+        yield edges.read_first if edges else sensor.read
+        while True:
+            share = self._random.random() if sensor.draw_times else 0.0
+            due_s = next_due(start_s, self._clock(), period_s, share)
+            if due_s >= self._seconds:
+                break
+            self._clock.set(due_s)
+            yield sensor.read
+        self._clock.set(max(self._clock(), self._seconds))
+        yield edges.read_last if edges else sensor.read
+
+
+def unix(clock: VirtualClock) -> Callable[[], float]:
+    """Return a sensors' clock that goes with a virtual one."""
+    return lambda: EPOCH + clock()
