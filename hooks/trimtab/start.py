@@ -127,7 +127,7 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     parts = _Assembly(asked, settings, place, member, guard).parts(path, sampler, link)
     made = link.watch = Watch(who.run, page_of(who.run, settings), parts)
     made.begin(_run_start(asked, who, place))
-    sampler.start()
+    sampler.start(path.tell)
     path.start()
     lifecycle.adopt(made, asked.watched.identities)
     if who.rank == 0:

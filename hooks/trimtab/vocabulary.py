@@ -40,6 +40,7 @@ CHECKPOINT_SAVED: Final = "checkpoint_saved"
 COMMAND_APPLIED: Final = "command_applied"
 SAMPLES_DROPPED: Final = "samples_dropped"
 HOOK_ERROR: Final = "hook_error"
+DEVICE_FAULT: Final = "device_fault"
 
 _NOT_MEASURED_BYTES: Final = struct.pack("<Q", 0x7FF80000000054AB)
 NOT_MEASURED: Final[float] = struct.unpack("<d", _NOT_MEASURED_BYTES)[0]

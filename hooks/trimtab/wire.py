@@ -14,6 +14,7 @@ from trimtab.encoding import encode
 from trimtab.vocabulary import (
     CHECKPOINT_SAVED,
     COMMAND_APPLIED,
+    DEVICE_FAULT,
     COMPONENTS,
     DEVICE_FLOAT_COLUMNS,
     DEVICE_POWER_FACTS,
@@ -53,6 +54,7 @@ from trimtab.vocabulary import (
 __all__ = [
     "CHECKPOINT_SAVED",
     "COMMAND_APPLIED",
+    "DEVICE_FAULT",
     "COMPONENTS",
     "DEVICE_FLOAT_COLUMNS",
     "DEVICE_POWER_FACTS",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trimtab.sensors import host_model, nvml, rapl
+from trimtab.sensors.members import Members
 from trimtab.sensors.reading import DeviceInfo, NoSensor, Probe, Reading, Sensor, SensorError
 from trimtab.sensors.steady_clock import SteadyClock
 
@@ -23,9 +24,13 @@ __all__ = [
 ]
 
 
-def find_sensors(clock: Callable[[], float] | None = None) -> list[Sensor]:
-    """Return the sensors that have something to read; readings bear the times of `clock`, Unix seconds."""
-    return [probe.sensor for probe in probes(clock or SteadyClock()) if probe.found]
+def find_sensors(members: Members | None = None, clock: Callable[[], float] | None = None) -> list[Sensor]:
+    """Return the sensors that have something to read; readings bear the times of `clock`, Unix seconds.
+
+    `members` are the processes of the run: without them, nothing is known of who shares a device.
+    """
+    found = [probe for probe in probes(clock or SteadyClock(), members) if probe.found]
+    return [sensor for probe in found for sensor in probe.sensors]
 
 
 def load() -> None:
@@ -54,9 +59,9 @@ def describe() -> list[dict[str, Any]]:
     ]
 
 
-def probes(clock: Callable[[], float]) -> list[Probe]:
+def probes(clock: Callable[[], float], members: Members | None = None) -> list[Probe]:
     """Look for every kind of sensor; the model of the host only where nothing measures its CPUs."""
-    measured = [nvml.probe(clock), rapl.probe(clock)]
+    measured = [nvml.probe(clock, members), rapl.probe(clock)]
     return measured if measures_cpus(measured) else [*measured, host_model.probe(clock)]
 
 

@@ -35,6 +35,7 @@ class HostModelSensor:
     name = "host model"
     scope = "host"
     draw_times = False
+    period_s: float | None = None
 
     def __init__(self, clock: Callable[[], float], cpus: int, cpu_times: Callable[[], CpuTimes]) -> None:
         self.device = DeviceInfo(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from trimtab.vocabulary import Component
 
@@ -58,17 +58,32 @@ class Reading:
     gauges: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Trouble that a device or its driver told of at `time`, Unix seconds.
+
+    `xid` is the number of NVIDIA's error report; `ecc_uncorrected_errors` how many such errors of its memory
+    are new.
+    """
+
+    device: DeviceInfo
+    time: float
+    xid: int | None = None
+    ecc_uncorrected_errors: int | None = None
+
+
 class Sensor(Protocol):
     """One source of readings, of one or more devices.
 
-    `scope` names the devices: two sensors of one scope would read the same ones. `draw_times` asks for
-    reading times drawn at random within each period: a momentary power read at fixed times falls on the
-    same part of every training step.
+    `scope` names the devices: two sensors of one scope would read the same ones. `period_s` is how often it
+    wants to be read, in seconds (None: as all). `draw_times` asks for reading times drawn at random within
+    each period: a momentary power read at fixed times falls on the same part of every training step.
     """
 
     name: str
     scope: str
     draw_times: bool
+    period_s: float | None
 
     def read(self) -> list[Reading]:
         """Read every device once.
@@ -78,11 +93,42 @@ class Sensor(Protocol):
         """
 
 
+@runtime_checkable
+class EdgeSensor(Protocol):
+    """A sensor whose counters stand still between renewals, and which can wait a moment for the next.
+
+    It matters where a run begins and ends: a bare reading is as old as the renewal before it.
+    """
+
+    def read_first(self) -> list[Reading]:
+        """Read at the beginning of a run; may take some tenths of a second.
+
+        Raises:
+            SensorError: nothing could be read.
+        """
+
+    def read_last(self) -> list[Reading]:
+        """Read at the end of a run; may take some tenths of a second.
+
+        Raises:
+            SensorError: nothing could be read.
+        """
+
+
+@runtime_checkable
+class FaultSensor(Protocol):
+    """A sensor that hears of its devices' troubles."""
+
+    def take_faults(self) -> list[Fault]:
+        """Return those that were told since the last call."""
+
+
 class NoSensor:
     """Stands in for hardware that is absent or unreadable: reads nothing."""
 
     scope = ""
     draw_times = False
+    period_s: float | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -94,27 +140,36 @@ class NoSensor:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was found of a kind of sensor: the sensor, its devices, and what stands in the way."""
+    """What was found of a kind of sensor: the sensor, its devices, and what stands in the way.
+
+    `more` are further sensors of the kind: each is read in a thread of its own.
+    """
 
     sensor: Sensor
     devices: tuple[DeviceInfo, ...] = ()
     problem: str | None = None
     remedy: str | None = None
+    more: tuple[Sensor, ...] = ()
 
     @property
     def found(self) -> bool:
         """Whether there is anything to read."""
         return bool(self.devices)
 
+    @property
+    def sensors(self) -> tuple[Sensor, ...]:
+        """All sensors of the kind."""
+        return (self.sensor, *self.more)
+
 
 @dataclass(slots=True)
 class TellOnce:
-    """Logs each thing once, by its name."""
+    """Logs each thing once, by its name and `which` of that name it is."""
 
-    told: set[str] = field(default_factory=set)
+    told: set[tuple[str, str]] = field(default_factory=set)
 
-    def __call__(self, name: str, message: str) -> None:
-        """Log a message unless one of this name was logged before."""
-        if name not in self.told:
-            self.told.add(name)
+    def __call__(self, name: str, message: str, which: str = "") -> None:
+        """Log a message unless one of this was logged before."""
+        if (name, which) not in self.told:
+            self.told.add((name, which))
             LOG.warning("trimtab: %s: %s", name, message)

@@ -6,6 +6,8 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from trimtab.sensors.reading import DeviceInfo, Reading
@@ -23,22 +25,29 @@ class Readings:
         self._boot_id = boot_id
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._held: dict[DeviceInfo, deque[Reading]] = {}
+        self._held: dict[str, deque[Reading]] = {}
         self.dropped = 0
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Take in readings."""
         with self._lock:
             for reading in readings:
-                held = self._held.setdefault(reading.device, deque(maxlen=self._capacity))
+                held = self._held.setdefault(reading.device.uuid, deque(maxlen=self._capacity))
                 self.dropped += len(held) == self._capacity
                 held.append(reading)
 
     def drain(self) -> list[Device]:
-        """Return all that is held, one entry a device, and forget it."""
+        """Return all that is held, and forget it: one entry a device, more where it came to be another.
+
+        A counter that goes away makes a device of another method; the order of its readings is kept.
+        """
         with self._lock:
             held, self._held = self._held, {}
-        return [self._columns(device, list(rows)) for device, rows in held.items()]
+        return [
+            self._columns(device, list(rows))
+            for of_one in held.values()
+            for device, rows in groupby(of_one, attrgetter("device"))
+        ]
 
     def _columns(self, device: DeviceInfo, rows: Sequence[Reading]) -> Device:
         return Device(

@@ -13,17 +13,18 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from trimtab import identity
 from trimtab.guard import Guard
 from trimtab.sensors import Sensor, SensorError, find_sensors, load
 from trimtab.sensors.host_lock import HostLock
-from trimtab.sensors.reading import TellOnce
+from trimtab.sensors.members import Members
+from trimtab.sensors.reading import EdgeSensor, Fault, FaultSensor, Reading, TellOnce
 from trimtab.sensors.readings import Readings
-from trimtab.vocabulary import Device
+from trimtab.vocabulary import DEVICE_FAULT, Device
 
 PERIOD_S: Final = 1.0
 RETRY_S: Final = 5.0
@@ -36,13 +37,13 @@ class Sampler:
 
     `find` looks for the sensors, in the background; the first readings come at once. `lock_folder` is the
     system's folder for temporary files unless given: all processes of a host that share it read a device
-    once.
+    once. A sensor that can wait for the renewal of its counters does so at the beginning and at the end.
     """
 
     def __init__(
         self,
         run: str,
-        find: Callable[[], Sequence[Sensor]] = find_sensors,
+        find: Callable[[Members], Sequence[Sensor]] = find_sensors,
         *,
         guard: Guard | None = None,
         lock_folder: Path | None = None,
@@ -56,8 +57,11 @@ class Sampler:
         self._lock_folder = lock_folder or Path(tempfile.gettempdir())
         self._period_s = period_s
         self._retry_s = retry_s
-        self._readings = Readings(identity.host_name(), boot_id)
-        self._tell = TellOnce()
+        self._members = Members(run, boot_id, self._lock_folder)
+        self._host = identity.host_name()
+        self._readings = Readings(self._host, boot_id)
+        self._log = TellOnce()
+        self._tell: Callable[[Mapping[str, Any]], None] = lambda _: None
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -66,8 +70,10 @@ class Sampler:
         """How many readings were dropped because nobody drained them."""
         return self._readings.dropped
 
-    def start(self) -> None:
-        """Begin to read, in the background."""
+    def start(self, tell: Callable[[Mapping[str, Any]], None] = lambda _: None) -> None:
+        """Begin to read, in the background; `tell` takes the event of a device's fault, on any thread."""
+        self._tell = tell
+        self._members.join()
         load()
         self._spawn("sensors", self._begin)
 
@@ -81,6 +87,7 @@ class Sampler:
         deadline = time.monotonic() + _STOP_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._members.leave()
 
     def _spawn(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(
@@ -94,7 +101,7 @@ class Sampler:
             work()
 
     def _begin(self) -> None:
-        for sensor in self._find():
+        for sensor in self._find(self._members):
             self._spawn(sensor.name, functools.partial(self._follow, sensor))
 
     def _follow(self, sensor: Sensor) -> None:
@@ -110,22 +117,45 @@ class Sampler:
 
     def _read_on(self, sensor: Sensor) -> None:
         """Read now, once in every period, and once more when stopped."""
-        draw = random.Random() if sensor.draw_times else None  # noqa: S311  (no secret; not the job's generator)
+        draw = random.Random()  # noqa: S311  (no secret; not the job's generator)
+        edges = sensor if isinstance(sensor, EdgeSensor) else None
         start = time.monotonic()
-        last = False
-        while not last:
-            last = self._stopped.is_set()
-            self._read(sensor)
-            share = draw.random() if draw else 0.0
-            now = time.monotonic()
-            self._stopped.wait(0 if last else next_due(start, now, self._period_s, share) - now)
+        if not self._stopped.is_set():
+            self._read(sensor, edges.read_first if edges else sensor.read)
+        while not self._waits(sensor, start, draw):
+            self._read(sensor, sensor.read)
+        self._read(sensor, edges.read_last if edges else sensor.read)
 
-    def _read(self, sensor: Sensor) -> None:
+    def _waits(self, sensor: Sensor, start: float, draw: random.Random) -> bool:
+        """Wait until the next reading is due; True: this process is to end, and the next is the last."""
+        now = time.monotonic()
+        share = draw.random() if sensor.draw_times else 0.0
+        return self._stopped.wait(next_due(start, now, sensor.period_s or self._period_s, share) - now)
+
+    def _read(self, sensor: Sensor, read: Callable[[], list[Reading]]) -> None:
         with self._guard.shield(f"sensor {sensor.name}"):
             try:
-                self._readings.add(sensor.read())
+                self._readings.add(read())
             except SensorError as error:
-                self._tell(sensor.name, str(error))
+                self._log(sensor.name, str(error), sensor.scope)
+        if isinstance(sensor, FaultSensor):
+            with self._guard.shield(f"faults of {sensor.name}"):
+                for fault in sensor.take_faults():
+                    self._tell(_event(fault, self._host))
+
+
+def _event(fault: Fault, host: str) -> dict[str, Any]:
+    device = fault.device
+    told = {"xid": fault.xid, "ecc_uncorrected_errors": fault.ecc_uncorrected_errors}
+    return {
+        "kind": DEVICE_FAULT,
+        "step": None,
+        "time": fault.time,
+        "host": host,
+        "uuid": device.uuid,
+        "device": device.name,
+        **{name: value for name, value in told.items() if value is not None},
+    }
 
 
 def next_due(start: float, now: float, period_s: float, share: float) -> float:

@@ -1,0 +1,137 @@
+"""One NVIDIA board as a sensor: its energy and power first, then how it fares, and its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from trimtab.sensors.nvml_boards import Board
+from trimtab.sensors.nvml_driver import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from trimtab.sensors.nvml_edges import Count, Edges
+from trimtab.sensors.nvml_health import OFTEN_S, SELDOM_S, Health
+from trimtab.sensors.nvml_meter import Meter
+from trimtab.sensors.nvml_processes import Pids, Shares
+from trimtab.sensors.nvml_xids import Xids
+from trimtab.sensors.reading import DeviceInfo, Fault, Reading, SensorError
+from trimtab.sensors.rota import Rota, Task
+
+INSTANT_PERIOD_S: Final = 0.1
+_REST_S: Final = 0.2
+"""How long a reading may go on with what is not energy or power."""
+
+
+class NvmlSensor:
+    """Reads one board; what it does not tell is None.
+
+    A board that tells nothing more is looked for by its UUID, ever more seldom: the driver may have been
+    loaded anew, or the board reset.
+    """
+
+    name = "nvml"
+
+    def __init__(
+        self,
+        board: Board,
+        meter: Meter,
+        clock: Callable[[], float],
+        pids: Pids,
+        pause: Callable[[float], None],
+    ) -> None:
+        slices = "".join(f"-{slice_}" for slice_ in board.slices)
+        self.scope = f"nvml-{board.uuid}{slices}".replace("/", "_")
+        self.draw_times = False
+        self.period_s: float | None = None
+        self._board = board
+        self._meter = meter
+        self._clock = clock
+        self._edges = Edges(meter.count, clock, pause)
+        self._shares = Shares(board, pids)
+        self._health = Health(board)
+        self._xids = Xids(board)
+        tasks = [Task(OFTEN_S, self._xids.ask), *self._health.tasks(), Task(SELDOM_S, meter.limit)]
+        if not board.is_cut:
+            tasks.append(Task(SELDOM_S, self._shares.ask))
+        self._rota = Rota(tasks, clock)
+        self._last_time = self._look_again_at = -float("inf")
+        self._pause_s = FIRST_PAUSE_S
+        self._set_pace(meter.device)
+
+    @property
+    def device(self) -> DeviceInfo:
+        """The board, as its energy is best known."""
+        return self._meter.device
+
+    def read(self) -> list[Reading]:
+        """Read the board once; see Sensor."""
+        time, counter, power_w = self._clock(), self._meter.count(), self._meter.power_w()
+        if counter is None and power_w is None:
+            self._look_again()
+            raise SensorError(
+                f"{self.device.name} ({self.device.uuid}) tells neither energy nor power any more"
+            )
+        self._pause_s = FIRST_PAUSE_S
+        self._rota.turn(_REST_S)
+        return [self._reading(time, counter, power_w)]
+
+    def read_first(self) -> list[Reading]:
+        """Read at the first renewals of the counter; see EdgeSensor."""
+        return self._at_edges(self._edges.first, self._meter.power_w) or self.read()
+
+    def read_last(self) -> list[Reading]:
+        """Read at the renewals before and after this moment, with the power now; see EdgeSensor."""
+        try:
+            return self._at_edges(self._edges.last, self._meter.power_now_w) or self.read()
+        finally:
+            self._xids.close()
+
+    def take_faults(self) -> list[Fault]:
+        """Return what the driver told of the board's troubles; see FaultSensor."""
+        faults = [Fault(self.device, self._clock(), xid=xid) for xid in self._xids.take()]
+        ecc_errors = self._health.take_ecc_errors()
+        if ecc_errors:
+            faults.append(Fault(self.device, self._clock(), ecc_uncorrected_errors=ecc_errors))
+        return faults
+
+    def _at_edges(
+        self, edges: Callable[[], list[Count]], read_power_w: Callable[[], float | None]
+    ) -> list[Reading]:
+        """Make readings of what the counter said around now; the power is that of the last of them."""
+        counts = edges()
+        power_w = read_power_w() if counts else None
+        readings = []
+        for number, count in enumerate(counts, start=1):
+            if count.time > self._last_time:
+                known_w = power_w if number == len(counts) else None
+                readings.append(self._reading(count.time, count.counter, known_w))
+        return readings
+
+    def _reading(self, time: float, counter: int | None, power_w: float | None) -> Reading:
+        self._last_time = time
+        device = self._meter.by_power if counter is None else self._meter.by_counter
+        self._set_pace(device or self.device)
+        told = self._health.take()
+        return Reading(
+            device or self.device,
+            time,
+            power_w=power_w,
+            energy_counter=counter,
+            util=told.pop("util", None),
+            mem_used_bytes=told.pop("mem_used_bytes", None),
+            temp_c=told.pop("temp_c", None),
+            used_share=self._shares.used,
+            held_share=self._board.held_share or self._shares.held,
+            gauges=told,
+        )
+
+    def _set_pace(self, device: DeviceInfo) -> None:
+        """A momentary power is read at random times, and ten times a second where nothing better is known."""
+        power = self._meter.power
+        self.draw_times = power is not None and power.method == "power_instant"
+        self.period_s = INSTANT_PERIOD_S if device.method == "power_instant" else None
+
+    def _look_again(self) -> None:
+        now = self._clock()
+        if now >= self._look_again_at:
+            self._board.find_again()
+            self._look_again_at = now + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
