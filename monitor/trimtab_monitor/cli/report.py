@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -16,9 +16,11 @@ from trimtab_monitor.cli.energy_flags import settings_with
 from trimtab_monitor.cli.failure import failing_as
 from trimtab_monitor.console import make_console
 from trimtab_monitor.report.build import build_report
+from trimtab_monitor.report.comparison import as_json
 from trimtab_monitor.report.locate import open_source
-from trimtab_monitor.report.markdown import as_markdown, as_model_card
-from trimtab_monitor.report.sources import find_run
+from trimtab_monitor.report.markdown import as_markdown
+from trimtab_monitor.report.model_card import as_model_card
+from trimtab_monitor.report.sources import find_runs
 from trimtab_monitor.report.table import as_csv
 from trimtab_monitor.report.text import as_text
 from trimtab_monitor.settings import Settings
@@ -36,7 +38,12 @@ class Format(StrEnum):
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id; `last` is the newest run.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="The run's id; `last` is the newest run. Several are compared."
+        ),
+    ],
     format_: Annotated[Format, typer.Option("--format", help="How to tell it.")] = Format.TEXT,
     url: Annotated[str | None, typer.Option(help="The collector to ask.  [env: TRIMTAB_URL]")] = None,
     folder: Annotated[
@@ -57,6 +64,7 @@ def command(
 ) -> None:
     """Tell what a run did: energy, carbon and cost, lost work, incidents and rollbacks.
 
+    Several runs are told beside each other, each with its difference to the first, and summed by phase.
     Energy settings that are given here, in the environment or in trimtab.toml go before the collector's.
     """
     given = {
@@ -67,29 +75,33 @@ def command(
         "currency": currency,
     }
     with failing_as("report"):
-        _tell(_report(run, url, folder, settings_with(config, given)), format_)
+        _tell(_reports(runs, url, folder, settings_with(config, given)), format_)
 
 
-def _report(run: str, url: str | None, folder: Path | None, settings: Settings) -> dict[str, Any]:
+def _reports(
+    wanted: Sequence[str], url: str | None, folder: Path | None, settings: Settings
+) -> list[dict[str, Any]]:
+    """The report on each run, in the order given; one that is named twice counts once."""
     try:
         with closing(open_source(url, folder, settings, os.environ)) as source:
-            return build_report(source.view(find_run(source, run)))
+            return [build_report(source.view(run)) for run in find_runs(source, wanted)]
     except (StoreError, StoreUnavailable) as error:
         raise RuntimeError(str(error)) from None
 
 
-def _tell(report: Mapping[str, Any], format_: Format) -> None:
+def _tell(reports: Sequence[Mapping[str, Any]], format_: Format) -> None:
     if format_ is Format.TEXT:
-        make_console().print(as_text(report))
+        make_console().print(as_text(reports))
     else:
-        typer.echo(_WRITERS[format_](report))
+        typer.echo(_WRITERS[format_](reports))
 
 
-def _as_json(report: Mapping[str, Any]) -> str:
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+def _as_json(reports: Sequence[Mapping[str, Any]]) -> str:
+    told = reports[0] if len(reports) == 1 else as_json(reports)
+    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
 
 
-_WRITERS: Final[Mapping[Format, Callable[[Mapping[str, Any]], str]]] = {
+_WRITERS: Final[Mapping[Format, Callable[[Sequence[Mapping[str, Any]]], str]]] = {
     Format.JSON: _as_json,
     Format.CSV: as_csv,
     Format.MARKDOWN: as_markdown,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+_ROW: Final = ("host", "device", "component", "method", "joules", "gap_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def build_report(view: RunView) -> dict[str, Any]:
         "status": view.run["status"],
         "steps": view.run["last_step"],
         "duration_s": _duration_s(view.run),
-        "energy": {name: ledger["energy"][name] for name in ("joules", "by")},
+        "energy": _energy(ledger["energy"]),
         "emissions_g": ledger["emissions_g"],
         "cost": ledger["cost"],
         "currency": ledger["currency"],
@@ -48,8 +50,18 @@ def build_report(view: RunView) -> dict[str, Any]:
         "gap_seconds": ledger["energy"]["gap_seconds"],
         "facility_joules": ledger["facility_joules"],
         "factors": ledger["factors"],
-        "assumptions": list(ledger["notes"]),
+        "assumptions": [*_unfinished(view.run), *ledger["notes"]],
     }
+
+
+def _energy(energy: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [{name: row[name] for name in _ROW} for row in energy["by"]]
+    return {"joules": energy["joules"], "by": rows}
+
+
+def _unfinished(run: Mapping[str, Any]) -> Iterator[str]:
+    if run["status"] not in ("finished", "failed"):
+        yield f"the run is {run['status']}: these are the figures so far"
 
 
 def _duration_s(run: Mapping[str, Any]) -> float | None:

@@ -1,25 +1,37 @@
-"""The report for documents: Markdown, and a model card as the Hugging Face Hub reads it."""
+"""The report for documents."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from trimtab_monitor.report import figures
+from trimtab_monitor.report.comparison import (
+    HEAD,
+    SUMS_HEAD,
+    comparison_rows,
+    shared_assumptions,
+    sums_rows,
+)
+from trimtab_monitor.report.rows import EnergyRow, energy_rows
 from trimtab_monitor.report.text import summary_lines
 
-_TRAINING_TYPE: Final[Mapping[str, str]] = {"pretraining": "pre-training", "post-training": "fine-tuning"}
+
+def as_markdown(reports: Sequence[Mapping[str, Any]]) -> str:
+    """One run in full, or several beside each other, with tables."""
+    if len(reports) == 1:
+        return "\n".join(_lines(reports[0]))
+    return "\n".join([f"# {len(reports)} runs", "", *comparison_lines(reports)])
 
 
-def as_markdown(report: Mapping[str, Any]) -> str:
-    """The report as Markdown with tables."""
-    return "\n".join(_lines(report))
-
-
-def as_model_card(report: Mapping[str, Any]) -> str:
-    """The metadata that the Hub shows as the emissions of a model, and a section for its card."""
-    return "\n".join(["---", *_metadata(report), "---", "", "## Environmental impact", "", *_impact(report)])
+def comparison_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line a run with differences to the first, the sums of each phase, and what they rest on."""
+    yield from table(HEAD, comparison_rows(reports))
+    yield ""
+    yield from table(SUMS_HEAD, sums_rows(reports))
+    yield ""
+    for assumption in shared_assumptions(reports):
+        yield f"- {assumption}"
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -31,10 +43,10 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     if report["origin"]:
         yield f"From: {_cell('; '.join(figures.origin(report['origin'])))}"
         yield ""
-    yield from _impact(report)
+    yield from impact_lines(report)
     if report["incidents"]:
         yield from ("", "## Incidents", "")
-        yield from _table(
+        yield from table(
             ("step", "severity", "kind", "state", "what"),
             [
                 (each["start_step"], each["severity"], each["kind"], each["state"], each["summary"])
@@ -43,19 +55,20 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         )
     if report["rollbacks"]:
         yield from ("", "## Rollbacks", "")
-        yield from _table(
+        yield from table(
             ("to step", "learning rate x", "why"),
             [(each["to_step"], each["lr_factor"], each["reason"]) for each in report["rollbacks"]],
         )
 
 
-def _impact(report: Mapping[str, Any]) -> Iterator[str]:
-    yield from _table(("figure", "value"), summary_lines(report))
+def impact_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of a run, how its energy is known, and what they rest on."""
+    yield from table(("figure", "value"), summary_lines(report))
     if report["energy"]["by"]:
         yield ""
-        yield from _table(
+        yield from table(
             ("host", "device", "part", "method", "joules", "seconds not known"),
-            [_energy_row(report, row) for row in report["energy"]["by"]],
+            [_energy_row(row) for row in energy_rows(report)],
         )
     if report["assumptions"]:
         yield ""
@@ -63,13 +76,13 @@ def _impact(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {assumption}"
 
 
-def _energy_row(report: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[object, ...]:
-    joules = figures.UNKNOWN if row["joules"] is None else f"{row['joules']:.3f}"
-    device = report["devices"][row["device"]]
-    return row["host"], device, row["component"], row["method"], joules, f"{row['gap_seconds']:.1f}"
+def _energy_row(row: EnergyRow) -> tuple[object, ...]:
+    joules = figures.UNKNOWN if row.joules is None else f"{row.joules:.3f}"
+    return row.host, row.device, row.component, row.method, joules, f"{row.gap_seconds:.1f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """The lines of a table; what is in a cell cannot break it."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
@@ -78,27 +91,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
 
 def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")
-
-
-def _metadata(report: Mapping[str, Any]) -> Iterator[str]:
-    """YAML. A string in JSON is a string in YAML too, whatever is in it."""
-    grams, location = report["emissions_g"]["location"], report["factors"]["location"]
-    yield "co2_eq_emissions:"
-    if grams is None:
-        yield "  # emissions are not known: see the assumptions below for what to set"
-    else:
-        yield f"  emissions: {grams:.6g}"
-    yield f"  source: {json.dumps(_source(report))}"
-    if report["phase"] in _TRAINING_TYPE:
-        yield f"  training_type: {json.dumps(_TRAINING_TYPE[report['phase']])}"
-    if location.get("name"):
-        yield f"  geographical_location: {json.dumps(location['name'])}"
-    if figures.hardware(report):
-        yield f"  hardware_used: {json.dumps(figures.hardware(report))}"
-
-
-def _source(report: Mapping[str, Any]) -> str:
-    methods = sorted({row["method"] for row in report["energy"]["by"]}) or ["nothing measured"]
-    where = figures.place(report["factors"])
-    grid = f", grid {where}" if where else ""
-    return f"Trimtab: energy by {', '.join(methods)}{grid}, {figures.pue(report['factors'])}"

@@ -35,15 +35,19 @@ class Source(Protocol):
         """Let go of it."""
 
 
-def find_run(source: Source, wanted: str) -> str:
-    """The run's id; `last` is the newest.
+def find_runs(source: Source, wanted: Sequence[str]) -> list[str]:
+    """The runs' ids in the order given, each once; `last` is the newest.
 
     Raises:
-        UnknownRun: there is none.
+        UnknownRun: there is none of one of them.
     """
     runs = source.runs()
+    return list(dict.fromkeys(_found(each, runs, source.where) for each in wanted))
+
+
+def _found(wanted: str, runs: Sequence[str], where: str) -> str:
     if wanted in runs:
         return wanted
     if wanted == LAST and runs:
         return runs[0]
-    raise UnknownRun(wanted, runs, source.where)
+    raise UnknownRun(wanted, runs, where)

@@ -1,20 +1,20 @@
-"""The report as one line of a table, to be gathered over many runs."""
+"""Reports as lines of a table, to be gathered over many runs."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def as_csv(report: Mapping[str, Any]) -> str:
-    """A header and one line; an empty field is not known."""
-    line = _line(report)
+def as_csv(reports: Sequence[Mapping[str, Any]]) -> str:
+    """A header and a line a run; an empty field is not known."""
+    lines = [_line(report) for report in reports]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(line), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerow(line)
+    writer.writerows(lines)
     return text.getvalue().rstrip("\n")
 
 
@@ -23,6 +23,7 @@ def _line(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "run": report["run"],
         "project": report["project"],
+        "phase": report["phase"],
         "status": report["status"],
         "steps": report["steps"],
         "duration_s": report["duration_s"],

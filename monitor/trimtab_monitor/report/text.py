@@ -10,11 +10,32 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab_monitor.report import figures
+from trimtab_monitor.report.comparison import (
+    HEAD,
+    SUMS_HEAD,
+    comparison_rows,
+    shared_assumptions,
+    sums_rows,
+)
+from trimtab_monitor.report.rows import energy_rows
 
 
-def as_text(report: Mapping[str, Any]) -> RenderableType:
-    """Tables of energy, carbon and cost, lost work, incidents and rollbacks, and the assumptions."""
-    return Group(*_sections(report))
+def as_text(reports: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """One run in full, or several beside each other, and what the figures rest on."""
+    return Group(*(_sections(reports[0]) if len(reports) == 1 else _compared(reports)))
+
+
+def _compared(reports: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    runs = _titled("Runs, and how far they are from the first", *HEAD)
+    for row in comparison_rows(reports):
+        runs.add_row(*_plain(*row))
+    yield runs
+    sums = _titled("Together, by phase", *SUMS_HEAD)
+    for row in sums_rows(reports):
+        sums.add_row(*_plain(*row))
+    yield sums
+    for assumption in shared_assumptions(reports):
+        yield Text(f"- {assumption}", style="dim")
 
 
 def _sections(report: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -57,18 +78,17 @@ def _summary(report: Mapping[str, Any]) -> Table:
 
 
 def _energy(report: Mapping[str, Any]) -> Table:
-    table = _table("Energy", "host", "device", "part", "method", ">energy", ">not known for")
-    for row in report["energy"]["by"]:
-        device = report["devices"][row["device"]]
-        gap = figures.duration(row["gap_seconds"]) if row["gap_seconds"] else ""
+    table = _titled("Energy", "host", "device", "part", "method", ">energy", ">not known for")
+    for row in energy_rows(report):
+        gap = figures.duration(row.gap_seconds) if row.gap_seconds else ""
         table.add_row(
-            *_plain(row["host"], device, row["component"], row["method"], figures.energy(row["joules"]), gap)
+            *_plain(row.host, row.device, row.component, row.method, figures.energy(row.joules), gap)
         )
     return table
 
 
 def _incidents(incidents: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("Incidents", ">step", "severity", "kind", "state", "what")
+    table = _titled("Incidents", ">step", "severity", "kind", "state", "what")
     for each in incidents:
         table.add_row(
             *_plain(each["start_step"], each["severity"], each["kind"], each["state"], each["summary"])
@@ -77,13 +97,14 @@ def _incidents(incidents: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _rollbacks(rollbacks: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("Rollbacks", ">to step", ">rate x", "why")
+    table = _titled("Rollbacks", ">to step", ">rate x", "why")
     for each in rollbacks:
         table.add_row(*_plain(each["to_step"], each["lr_factor"], each["reason"]))
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
+def _titled(title: str, *columns: str) -> Table:
+    """An empty table; a column that begins with > is of numbers."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")

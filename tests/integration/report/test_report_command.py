@@ -113,6 +113,17 @@ def test_a_collector_tells_the_same_as_the_store_that_it_leaves(trimtab: Trimtab
     assert "knows no run 'nwe'; it knows new, old" in unknown.stderr
 
 
+def test_several_runs_are_compared(trimtab: Trimtab, folder: Path) -> None:
+    both = told(trimtab("old", "new", "last", "--format", "json", "--place", "FR"))
+    assert [run["run"] for run in both["runs"]] == ["old", "new"]
+    assert both["by_phase"]["phase not told"]["joules"] == 84_000
+    text = trimtab("old", "new")
+    assert text.exit_code == 0
+    assert "11.67 Wh (+0.0%)" in text.stdout
+    unknown = trimtab("old", "nwe")
+    assert (unknown.exit_code, unknown.stdout) == (2, "")
+
+
 def test_a_collector_that_runs_in_the_folder_is_asked(trimtab: Trimtab, folder: Path) -> None:
     with serving(folder, Settings(energy=EnergySettings(place="FR"))) as url:
         (folder / COLLECTOR_FILE).write_text(f'{{"url": "{url}", "pid": 1}}')

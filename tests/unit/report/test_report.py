@@ -14,7 +14,8 @@ from rich.console import Console
 from trimtab_monitor.ledger import EnergyLedger, EnergySettings
 from trimtab_monitor.ledger.testing import T0, device, ledger_of
 from trimtab_monitor.report import build_report
-from trimtab_monitor.report.markdown import as_markdown, as_model_card
+from trimtab_monitor.report.markdown import as_markdown
+from trimtab_monitor.report.model_card import as_model_card
 from trimtab_monitor.report.table import as_csv
 from trimtab_monitor.report.testing import run_view
 from trimtab_monitor.report.text import as_text
@@ -48,7 +49,7 @@ def report(
 
 def printed(told: dict[str, Any]) -> str:
     out = io.StringIO()
-    Console(file=out, width=140).print(as_text(told))
+    Console(file=out, width=140).print(as_text([told]))
     return out.getvalue()
 
 
@@ -83,7 +84,7 @@ def test_it_says_where_the_run_comes_from() -> None:
     assert told["origin"]["slurm"] == slurm
     line = "Slurm job 4711 (gpt) on node[1-2]; commit 0123456789 (fix|nan); torch 2.13.0"
     assert line in printed(told)
-    assert f"From: {line}".replace("|", "\\|") in as_markdown(told)
+    assert f"From: {line}".replace("|", "\\|") in as_markdown([told])
     assert report()["origin"] == {}
 
 
@@ -130,7 +131,7 @@ def test_text_says_what_is_not_known_and_the_remedy() -> None:
 
 
 def test_csv_is_a_header_and_a_line_with_nothing_for_what_is_not_known() -> None:
-    (line,) = csv.DictReader(io.StringIO(as_csv(report(EnergySettings(place="FR"), run='a,"b"'))))
+    (line,) = csv.DictReader(io.StringIO(as_csv([report(EnergySettings(place="FR"), run='a,"b"')])))
     assert (line["run"], line["steps"], line["energy_joules"]) == ('a,"b"', "300", "3600000.0")
     assert float(line["emissions_location_g"]) == pytest.approx(44.18)
     assert (line["cost"], line["lost_joules"], line["incidents"], line["rollbacks"]) == (
@@ -142,14 +143,14 @@ def test_csv_is_a_header_and_a_line_with_nothing_for_what_is_not_known() -> None
 
 
 def test_markdown_keeps_its_tables_whole() -> None:
-    lines = as_markdown(report()).splitlines()
+    lines = as_markdown([report()]).splitlines()
     assert "| node1 | NVIDIA H100 | gpu | counter | 1800000.000 | 0.0 |" in lines
     assert "| 120 | critical | loss_spike | open | loss 9.1 \\| expected [2.3] |" in lines
     assert "| IT energy | 1.000 kWh |" in lines
 
 
 def test_the_model_card_is_what_the_hub_reads() -> None:
-    card = ModelCard(as_model_card(report()))
+    card = ModelCard(as_model_card([report()]))
     assert card.data.get("co2_eq_emissions") == {
         "emissions": 53.016,
         "source": "Trimtab: energy by counter, grid France 2024, 44.18 g/kWh, PUE 1.2",
@@ -161,5 +162,37 @@ def test_the_model_card_is_what_the_hub_reads() -> None:
 
 
 def test_a_model_card_without_a_place_claims_no_emissions() -> None:
-    card = ModelCard(as_model_card(report(EnergySettings(), phase=None)))
+    card = ModelCard(as_model_card([report(EnergySettings(), phase=None)]))
     assert set(card.data.get("co2_eq_emissions") or {}) == {"source", "hardware_used"}
+
+
+# --- runs that are large, or not over ---
+
+
+def test_many_devices_are_a_line_for_each_kind_but_all_in_json() -> None:
+    made = ledger_of(
+        *(
+            device(
+                [0, 10], counter=[0, 10_000_000], host=f"node{i // 8}", boot_id=f"b{i // 8}", uuid=f"GPU-{i}"
+            )
+            for i in range(104)
+        )
+    )
+    told = report(made=made)
+    text = printed(told)
+    assert "104 NVIDIA H100" in text
+    assert "13 hosts" in text
+    assert "| 13 hosts | 104 NVIDIA H100 | gpu | counter | 1040000.000 | 0.0 |" in as_markdown([told])
+    assert len(told["energy"]["by"]) == 104
+
+
+def test_a_dozen_devices_have_a_line_each() -> None:
+    made = ledger_of(*(device([0, 10], counter=[0, 10_000_000], uuid=f"GPU-{i}") for i in range(12)))
+    assert printed(report(made=made)).count("10000.0 J") == 0
+    assert printed(report(made=made)).count("2.78 Wh") == 12
+
+
+def test_a_run_that_is_not_over_says_so() -> None:
+    told = report(status="running")
+    assert "the run is running: these are the figures so far" in told["assumptions"]
+    assert not any("so far" in each for each in report(status="failed")["assumptions"])
