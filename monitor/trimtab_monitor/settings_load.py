@@ -18,7 +18,12 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 from trimtab_monitor.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 
 DEFAULT_FILE: Final = Path("trimtab.toml")
-_MAY_HOLD_SECRETS: Final = "alerts"
+_MAY_HOLD_SECRETS: Final = (
+    ("alerts",),
+    ("energy", "electricity_maps"),
+    ("energy", "uk"),
+    ("energy", "watttime"),
+)
 
 _UNKNOWN_KEY: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
@@ -150,9 +155,17 @@ def _told(error: ErrorDetails, places: _Places) -> str:
     where = places.name(location)
     if error["type"] in _UNKNOWN_KEY:
         return f"{where}: {key}: unknown key; {_known(_group_at(location[:-1]), str(location[-1]))}"
-    given = "" if location and location[0] == _MAY_HOLD_SECRETS else f" {error['input']!r}:"
+    given = "" if _may_hold_secrets(location) else f" {error['input']!r}:"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {key}:{given} {message[:1].lower()}{message[1:]}"
+
+
+def _may_hold_secrets(location: Location) -> bool:
+    """Whether a value there has a secret in it: it stands among them, or they stand in it."""
+    return any(
+        location[: len(secret)] == secret or secret[: len(location)] == location
+        for secret in _MAY_HOLD_SECRETS
+    )
 
 
 def _group_at(location: Location) -> Fields:

@@ -26,9 +26,9 @@ class Worker:
         """Start the thread."""
         self._thread.start()
 
-    def join(self) -> None:
-        """Wait for its end."""
-        self._thread.join()
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, at most `timeout` seconds if that is given."""
+        self._thread.join(timeout)
 
     def is_alive(self) -> bool:
         """Whether it runs."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab_monitor.ledger.carbon import lookup
-from trimtab_monitor.ledger.pricing import emissions_g
+from trimtab_monitor.ledger.formulas import emissions_g
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from typing import Any
 from trimtab_monitor.estimate.assumptions import assumptions
 from trimtab_monitor.estimate.plan import Plan
 from trimtab_monitor.estimate.published import Published
-from trimtab_monitor.ledger.pricing import Factors
+from trimtab_monitor.ledger.bill import Bill
 from trimtab_monitor.ledger.settings import EnergySettings
 from trimtab_monitor.ledger.units import JOULES_PER_KWH
+from trimtab_monitor.ledger.usage import Usage
 
 
 def estimate(plan: Plan, settings: EnergySettings, published_kg: float | None = None) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def estimate(plan: Plan, settings: EnergySettings, published_kg: float | None = 
         ValueError: `published_kg` is not a mass.
     """
     it_joules = plan.it_kwh * JOULES_PER_KWH
-    applied = Factors.of(settings).apply(it_joules)
+    applied = Bill.of(Usage(it_joules, gpu_hours=plan.device_hours), settings).as_json()
     location, market = applied["emissions_g"]["location"], applied["emissions_g"]["market"]
     told = {
         "energy_it_kwh": plan.it_kwh,

@@ -1,83 +1,88 @@
-"""From joules to grams and money. Every factor is applied here, when read, and is told with its source.
-
-facility energy = IT energy x PUE
-emissions (g)   = facility energy in kWh x intensity in g/kWh
-cost            = facility energy in kWh x price per kWh
-"""
+"""The body of `GET /v1/runs/{run}/ledger`: a run's energy, and what its factors make of it when read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trimtab_monitor.ledger.carbon import ATTRIBUTION, lookup, reading_notes
+from trimtab_monitor.ledger.bill import Bill
+from trimtab_monitor.ledger.factor_notes import factor_notes
+from trimtab_monitor.ledger.factors import factors
+from trimtab_monitor.ledger.gpu_hours import gpu_hours, lost_gpu_hours
+from trimtab_monitor.ledger.intensity.sources import Intensities, LiveSource, NoIntensities
+from trimtab_monitor.ledger.intensity.values import hour_of
 from trimtab_monitor.ledger.ledger import EnergyLedger
 from trimtab_monitor.ledger.notes import energy_notes
+from trimtab_monitor.ledger.repricing import over, still_there, told_settings
 from trimtab_monitor.ledger.settings import EnergySettings
-from trimtab_monitor.ledger.units import JOULES_PER_KWH, MICRO
+from trimtab_monitor.ledger.units import MICRO
+from trimtab_monitor.ledger.usage import Usage
 
-
-def facility_kwh(it_joules: float, pue: float) -> float:
-    """Energy of the site, in kWh, for energy of its machines in joules."""
-    return it_joules * pue / JOULES_PER_KWH
-
-
-def emissions_g(it_joules: float, pue: float, g_per_kwh: float) -> float:
-    """Grams of CO2e for energy of machines in joules."""
-    return facility_kwh(it_joules, pue) * g_per_kwh
-
-
-def cost(it_joules: float, pue: float, price_per_kwh: float) -> float:
-    """Price of energy of machines in joules, in the currency of `price_per_kwh`."""
-    return facility_kwh(it_joules, pue) * price_per_kwh
+NOBODY_ASKED = NoIntensities()
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
-    """What energy is multiplied with; None where nothing is known."""
+class Work:
+    """What the run got done, for figures per unit of it: its last step, and the tokens up to there."""
 
-    pue: float
-    location_g_per_kwh: float | None
-    market_g_per_kwh: float | None
-    price_per_kwh: float | None
-
-    @classmethod
-    def of(cls, settings: EnergySettings) -> Factors:
-        """The factors that these settings name."""
-        location = settings.intensity_g_per_kwh
-        if location is None and settings.place is not None:
-            location = lookup(settings.place).usable().g_per_kwh
-        market = settings.market_intensity_g_per_kwh
-        return cls(settings.pue, location, market, settings.price_per_kwh)
-
-    def apply(self, it_joules: float | None) -> dict[str, Any]:
-        """Emissions by both accountings, and cost; null where the energy or the factor is unknown."""
-        return {
-            "emissions_g": {
-                "location": _times(emissions_g, it_joules, self.pue, self.location_g_per_kwh),
-                "market": _times(emissions_g, it_joules, self.pue, self.market_g_per_kwh),
-            },
-            "cost": _times(cost, it_joules, self.pue, self.price_per_kwh),
-        }
+    steps: int
+    tokens: int | None = None
 
 
-def _times(formula: Any, it_joules: float | None, pue: float, factor: float | None) -> float | None:
-    return None if it_joules is None or factor is None else float(formula(it_joules, pue, factor))
+def priced(
+    ledger: EnergyLedger,
+    settings: EnergySettings,
+    intensities: Intensities = NOBODY_ASKED,
+    work: Work | None = None,
+) -> dict[str, Any]:
+    """A run's energy, carbon, water and cost, and the factors used."""
+    measured = _measured(ledger)
+    if work is not None:
+        measured["work"] = asdict(work)
+    live = intensities.sources([hour_of(each["time"]) for each in measured["energy"]["by_hour"]])
+    return _told(measured, settings, live)
 
 
-def priced(ledger: EnergyLedger, settings: EnergySettings) -> dict[str, Any]:
-    """A run's energy, carbon and cost, and the factors used: the body of `GET /v1/runs/{run}/ledger`."""
-    totals = ledger.totals()
-    rows = ledger.rows()
-    measured = {
+def repriced(told: Mapping[str, Any], settings: EnergySettings) -> dict[str, Any]:
+    """What `priced` told, with other settings over its own; energy stays as it was measured."""
+    live = [LiveSource.told(each) for each in told["factors"].get("live", ())]
+    return _told(told, over(told.get("settings", {}), settings), still_there(live, settings))
+
+
+def _told(
+    measured: Mapping[str, Any], settings: EnergySettings, live: Sequence[LiveSource]
+) -> dict[str, Any]:
+    energy, lost, work = measured["energy"], measured["lost_work"], measured.get("work")
+    bill = Bill.of(Usage.told(energy), settings, live)
+    lost_bill = Bill.of(Usage.told(lost), settings, live)
+    return {
+        "energy": energy,
+        **bill.as_json(),
+        "sci": _sci(bill, work),
+        "lost_work": {**lost, **lost_bill.as_json()},
+        "work": work,
+        "factors": factors(bill, live),
+        "settings": told_settings(settings),
+        "notes": [*energy["notes"], *factor_notes(bill, live)],
+    }
+
+
+def _measured(ledger: EnergyLedger) -> dict[str, Any]:
+    totals, rows = ledger.totals(), ledger.rows()
+    return {
         "energy": {
             "joules": totals.joules,
             "gap_seconds": totals.gap_seconds,
             "estimated_joules": totals.estimated_joules,
+            "low_joules": totals.low_joules,
+            "high_joules": totals.high_joules,
+            "others_joules": totals.others_joules,
+            "gpu_hours": gpu_hours(ledger),
             "by": [row.as_json() for row in rows if row.summed],
             "not_summed": [row.as_json() for row in rows if not row.summed],
-            "by_hour": _by_hour(ledger),
+            "by_hour": _by_hour(ledger.by_hour()),
+            "by_phase": {phase: energy_uj / MICRO for phase, energy_uj in ledger.by_phase().items()},
             "devices": {row.device: row.name for row in rows},
             "readings": asdict(totals.counts),
             "counter_checks": dict(ledger.counter_checks()),
@@ -87,87 +92,25 @@ def priced(ledger: EnergyLedger, settings: EnergySettings) -> dict[str, Any]:
             "steps": totals.lost_steps,
             "seconds": totals.lost_seconds,
             "joules": totals.lost_joules,
+            "by_hour": _by_hour(ledger.lost_by_hour()),
+            "gpu_hours": lost_gpu_hours(ledger),
+            "by_cause": [each.as_json() for each in ledger.lost_work()],
         },
     }
-    return repriced(measured, settings)
 
 
-def repriced(told: Mapping[str, Any], settings: EnergySettings) -> dict[str, Any]:
-    """What `priced` told, with the factors of other settings; energy stays as it was measured."""
-    energy, lost = told["energy"], told["lost_work"]
-    joules = energy["joules"]
-    factors = Factors.of(settings)
+def _by_hour(hours: Iterable[tuple[float, int]]) -> list[dict[str, float]]:
+    return [{"time": time, "joules": energy_uj / MICRO} for time, energy_uj in hours]
+
+
+def _sci(bill: Bill, work: Mapping[str, Any] | None) -> dict[str, float | None] | None:
+    """(E x I + M) per R of the SCI; by average intensity, never by contract. None unless both are known."""
+    if bill.location_g is None or bill.embodied_g is None:
+        return None
+    grams = bill.location_g + bill.embodied_g
+    steps, tokens = (None, None) if work is None else (work["steps"], work["tokens"])
     return {
-        "energy": energy,
-        "facility_joules": None if joules is None else joules * settings.pue,
-        **factors.apply(joules),
-        "currency": settings.currency,
-        "lost_work": {**lost, **factors.apply(lost["joules"])},
-        "factors": _told(settings, factors),
-        "notes": [*energy["notes"], *_factor_notes(settings)],
+        "g_per_run": grams,
+        "g_per_step": grams / steps if steps else None,
+        "g_per_token": grams / tokens if tokens else None,
     }
-
-
-def _by_hour(ledger: EnergyLedger) -> list[dict[str, float]]:
-    return [{"time": time, "joules": energy_uj / MICRO} for time, energy_uj in ledger.by_hour()]
-
-
-# --- factors, with their sources ---
-
-
-def _told(settings: EnergySettings, factors: Factors) -> dict[str, Any]:
-    price_source = "settings (price_per_kwh)" if settings.price_per_kwh is not None else None
-    return {
-        "pue": {
-            "value": settings.pue,
-            "is_set": settings.pue_is_set,
-            "source": "settings (pue)" if settings.pue_is_set else "not set: 1.0 adds nothing for the site",
-        },
-        "location": {"g_per_kwh": factors.location_g_per_kwh, **_location_source(settings)},
-        "market": {
-            "g_per_kwh": factors.market_g_per_kwh,
-            "source": None if factors.market_g_per_kwh is None else "settings (market_intensity_g_per_kwh)",
-        },
-        "price": {
-            "per_kwh": settings.price_per_kwh,
-            "currency": settings.currency,
-            "source": price_source,
-        },
-    }
-
-
-def _location_source(settings: EnergySettings) -> dict[str, Any]:
-    if settings.intensity_g_per_kwh is not None:
-        return {"place": settings.place, "source": "settings (intensity_g_per_kwh)"}
-    if settings.place is None:
-        return {"place": None, "source": None}
-    intensity = lookup(settings.place)
-    return {
-        "place": intensity.key,
-        "name": intensity.name,
-        "year": intensity.year,
-        "basis": intensity.basis,
-        "quality": intensity.quality,
-        "derived_from": intensity.derived_from or None,
-        "source": intensity.source,
-        "attribution": ATTRIBUTION,
-    }
-
-
-# --- what to know before quoting a figure ---
-
-
-def _factor_notes(settings: EnergySettings) -> Iterable[str]:
-    if not settings.pue_is_set:
-        yield "PUE is not set (1.0 is used): set energy.pue to count cooling and losses of the site"
-    if settings.intensity_g_per_kwh is None and settings.place is None:
-        yield (
-            "emissions are not known: set energy.place (TRIMTAB_ENERGY__PLACE=FR), "
-            "or energy.intensity_g_per_kwh"
-        )
-    if settings.place is not None and settings.intensity_g_per_kwh is None:
-        yield from reading_notes(settings.place)
-    if settings.market_intensity_g_per_kwh is None:
-        yield "market-based emissions need a contract: set energy.market_intensity_g_per_kwh"
-    if settings.price_per_kwh is None:
-        yield "cost is not known: set energy.price_per_kwh and energy.currency"

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from trimtab_monitor.ledger import EnergyLedger, EnergySettings, priced
-from trimtab_monitor.ledger.pricing import cost, emissions_g, facility_kwh, repriced
+from trimtab_monitor.ledger.formulas import cost, emissions_g, facility_kwh
+from trimtab_monitor.ledger.pricing import repriced
 from trimtab_monitor.ledger.testing import T0, device, ledger_of, rapl
 
 SECONDS_PER_HOUR = 3600
@@ -50,7 +51,7 @@ def test_cost_is_of_the_energy_of_the_site() -> None:
 def ledger() -> EnergyLedger:
     """1 kWh by counter, of which a tenth is lost."""
     made = ledger_of(device(range(0, 3601, 10), counter=[10_000_000 * i for i in range(361)]))
-    made.lose(T0, T0 + 360, steps=36, seconds=360)
+    made.lose("rollback", T0, T0 + 360, steps=36)
     return made
 
 

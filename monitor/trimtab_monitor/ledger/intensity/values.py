@@ -44,8 +44,7 @@ class HourlyIntensity:
     fetched: float
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.g_per_kwh) and 0 <= self.g_per_kwh <= MOST_G_PER_KWH):
-            raise ValueRefused(f"{self.g_per_kwh!r} g/kWh cannot be: it must be 0 to {MOST_G_PER_KWH:.0f}")
+        _check(self.g_per_kwh)
         if self.hour % HOUR_S:
             raise ValueRefused(f"{self.hour} is not the start of an hour")
 
@@ -82,15 +81,21 @@ def time_of(text: object) -> float:
         raise ValueRefused(f"{str(text)[:40]!r} is no time") from None
 
 
-def number_of(value: object) -> float:
-    """A number that is one.
+def g_per_kwh_of(value: object, factor: float = 1.0) -> float:
+    """An intensity that a provider tells, times `factor`, in g/kWh.
 
     Raises:
-        ValueRefused: it is none, or cannot be an intensity.
+        ValueRefused: it is no number, or no intensity.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueRefused(f"{str(value)[:40]!r} is no number")
-    return float(value)
+    return _check(value * factor)
+
+
+def _check(g_per_kwh: float) -> float:
+    if not (isfinite(g_per_kwh) and 0 <= g_per_kwh <= MOST_G_PER_KWH):
+        raise ValueRefused(f"{g_per_kwh:.6g} g/kWh cannot be: it must be 0 to {MOST_G_PER_KWH:.0f}")
+    return float(g_per_kwh)
 
 
 def hourly_means(moments: Iterable[Moment], expected: int) -> dict[int, tuple[float, bool]]:
