@@ -35,7 +35,7 @@ def _lose(state: RunState, to_step: int, left_at: float | None) -> None:
     if steps <= 0 or began_at is None or left_at is None:
         return
     steps = min(steps, INT64_MAX - state.ledger.lost_steps)  # no sender can make it more than can be kept
-    state.ledger.lose(began_at, left_at, steps, max(0.0, left_at - began_at))
+    state.ledger.lose("rollback", began_at, left_at, steps)
 
 
 def expire_commands(state: RunState, effects: Effects) -> None:

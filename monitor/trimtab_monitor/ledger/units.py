@@ -47,6 +47,10 @@ class Piece:
     low_uj: int
     high_uj: int
 
+    def negative(self) -> Piece:
+        """What takes it back."""
+        return Piece(self.start_us, self.end_us, -self.energy_uj, self.method, -self.low_uj, -self.high_uj)
+
     def within(self, from_us: int, to_us: int) -> int:
         """The microjoules that lie in [from_us, to_us)."""
         return portion(self.energy_uj, self.start_us, self.end_us, from_us, to_us)

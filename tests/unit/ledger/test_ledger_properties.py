@@ -116,7 +116,7 @@ def test_lost_energy_is_a_part_of_the_whole(made: list[Trace], losses: list[tupl
     for trace in made:
         ledger.add(trace.part(0, len(trace.rows)))
         for start, end in losses:
-            ledger.lose(T0 + start, T0 + end, steps=1, seconds=end - start)
+            ledger.lose("restart", T0 + start, T0 + end, steps=1)
     totals = ledger.totals()
     assert 0 <= totals.lost_uj <= (totals.energy_uj or 0)
 
@@ -130,9 +130,9 @@ def test_lost_energy_is_the_same_whether_readings_come_before_or_after(
     readings = Trace("GPU-0", "power_instant", [(float(i), 10.0 + i % 7, None) for i in times])
     early, late = EnergyLedger(), EnergyLedger()
     early.add(readings.part(0, len(times)))
-    early.lose(T0 + start, T0 + end, 1, 1.0)
+    early.lose("hang", T0 + start, T0 + end, 1)
     late.add(readings.part(0, cut))
-    late.lose(T0 + start, T0 + end, 1, 1.0)
+    late.lose("hang", T0 + start, T0 + end, 1)
     late.add(readings.part(cut, len(times)))
     assert late.totals() == replace(early.totals(), counts=late.totals().counts)
 
