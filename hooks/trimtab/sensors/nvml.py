@@ -44,7 +44,7 @@ def probe(
     nvml = load() if nvml is None else nvml
     if nvml is None:
         return Probe(NoSensor("nvml"), problem="the module pynvml is not installed", remedy=_REMEDY)
-    driver = Driver(nvml)
+    driver = Driver(nvml, clock)
     try:
         driver.open()
     except nvml.NVMLError as error:

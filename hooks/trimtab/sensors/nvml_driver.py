@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,13 +23,14 @@ _DRIVER_NOT_LOADED: Final = 9
 class Driver:
     """An open NVML; `nvml` is the module pynvml. It is opened anew where the driver was loaded anew.
 
-    `opened` counts how often it was opened: handles of boards are good for one opening.
+    `opened` counts how often it was opened: handles of boards are good for one opening. `clock` is in seconds
+    and never jumps.
     """
 
-    def __init__(self, nvml: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, nvml: Any, clock: Callable[[], float]) -> None:
         self.nvml = nvml
         self.opened = 0
-        self._monotonic = monotonic
+        self._clock = clock
         self._lock = threading.Lock()
         self._gone = False
         self._may_open_at = -float("inf")
@@ -69,7 +69,7 @@ class Driver:
     def _open_anew(self) -> None:
         """Try to, at most once in a second, later once in a minute, whoever asks."""
         with self._lock:
-            if not self._gone or self._monotonic() < self._may_open_at:
+            if not self._gone or self._clock() < self._may_open_at:
                 return
             self.ask("nvmlShutdown")
             try:
@@ -77,7 +77,7 @@ class Driver:
                 self._gone, self._pause_s = False, FIRST_PAUSE_S
             except self.nvml.NVMLError:
                 self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-            self._may_open_at = self._monotonic() + self._pause_s
+            self._may_open_at = self._clock() + self._pause_s
 
 
 def is_here() -> bool:

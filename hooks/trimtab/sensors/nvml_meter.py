@@ -8,7 +8,7 @@ from typing import Final
 from trimtab.sensors.nvml_boards import Board
 from trimtab.sensors.nvml_power import GPU_SCOPE, MODULE_SCOPE, PowerSource, power_sources
 from trimtab.sensors.reading import DeviceInfo
-from trimtab.vocabulary import Component
+from trimtab.vocabulary import INT64_MAX, Component
 
 _JOULES_PER_COUNT: Final = 1e-3
 _MODULES: Final = ("GH200", "GB200", "GB300")
@@ -72,8 +72,9 @@ class Meter:
 
 
 def counter_mj(board: Board) -> int | None:
-    """Read the energy counter; 0 is what boards say that do not have it."""
-    return board.ask("nvmlDeviceGetTotalEnergyConsumption") or None
+    """Read the energy counter; 0, or all bits set, is what boards say that do not have it."""
+    counter = board.ask("nvmlDeviceGetTotalEnergyConsumption")
+    return counter if counter and counter <= INT64_MAX else None
 
 
 def power_limit_w(board: Board) -> float | None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-EARLY_SHARE: Final = 0.2
-"""So much of its period may be left where a task is due: a turn comes a little early now and then."""
+EARLY_S: Final = 0.2
+"""A task is due so much before its time: turns come a little early now and then."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Rota:
         now = self._clock()
         give_up_at = now + limit_s
         for task in sorted(self._tasks, key=lambda task: task.due_at):
-            if task.due_at - EARLY_SHARE * task.period_s > now:
+            if task.due_at - EARLY_S > now:
                 break
             task.ask()
             task.due_at = now + task.period_s

@@ -28,6 +28,7 @@ class Steps:
     """A sensor that counts its readings; it can be made to hang or to fail."""
 
     draw_times = False
+    period_s: float | None = None
 
     def __init__(self, device: DeviceInfo = GPU, scope: str = "gpus") -> None:
         self.name = f"sensor of {device.uuid}"
@@ -56,7 +57,7 @@ def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Sampler]:
     def sampler(*sensors: Steps, run: str = "r1", period_s: float = 0.005, retry_s: float = 0.005) -> Sampler:
-        return Sampler(run, lambda: sensors, lock_folder=tmp_path, period_s=period_s, retry_s=retry_s)
+        return Sampler(run, lambda _: sensors, lock_folder=tmp_path, period_s=period_s, retry_s=retry_s)
 
     return sampler
 
