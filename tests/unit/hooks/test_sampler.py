@@ -8,15 +8,21 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from trimtab.sensors import DeviceInfo, Reading, SensorError
+from trimtab.identity import host_name
+from trimtab.sensors import DeviceInfo, Reading, Sensor, SensorError, SteadyClock, nvml
 from trimtab.sensors.host_lock import HostLock
+from trimtab.sensors.reading import Fault
 from trimtab.sensors.readings import Readings
 from trimtab.sensors.sampler import Sampler, next_due
+from trimtab.testing_nvml import Board, Nvml
 from trimtab.vocabulary import NO_COUNTER, Device, is_measured
 
 GPU = DeviceInfo("GPU-a", "gpu", "a board", "counter", 1e-3, None)
@@ -56,7 +62,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Sampler]:
-    def sampler(*sensors: Steps, run: str = "r1", period_s: float = 0.005, retry_s: float = 0.005) -> Sampler:
+    def sampler(
+        *sensors: Sensor, run: str = "r1", period_s: float = 0.005, retry_s: float = 0.005
+    ) -> Sampler:
         return Sampler(run, lambda _: sensors, lock_folder=tmp_path, period_s=period_s, retry_s=retry_s)
 
     return sampler
@@ -93,6 +101,74 @@ def test_the_end_is_read_too(make: Callable[..., Sampler]) -> None:
     sampler.stop()
     assert sensor.reads == 2
     assert [list(device.time) for device in sampler.drain()] == [[1.0, 2.0]]
+
+
+class Aligned(Steps):
+    """A sensor that reads twice where a run begins and ends, and hears of faults."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[Fault] = []
+
+    def read_first(self) -> list[Reading]:
+        return self.read() + self.read()
+
+    def read_last(self) -> list[Reading]:
+        return self.read() + self.read()
+
+    def take_faults(self) -> list[Fault]:
+        taken, self.faults = self.faults, []
+        return taken
+
+
+def test_a_sensor_that_can_align_its_readings_does_so_at_both_ends(make: Callable[..., Sampler]) -> None:
+    sensor = Aligned()
+    sampler = make(sensor, period_s=3600.0)
+    sampler.start()
+    until(lambda: sensor.reads == 2)
+    sampler.stop()
+    assert [list(device.time) for device in sampler.drain()] == [[1.0, 2.0, 3.0, 4.0]]
+
+
+def test_a_fault_of_a_device_is_told_as_an_event(make: Callable[..., Sampler]) -> None:
+    sensor = Aligned()
+    sensor.faults = [Fault(GPU, 1234.5, xid=79), Fault(GPU, 1235.5, ecc_uncorrected_errors=2)]
+    told: list[Mapping[str, Any]] = []
+    sampler = make(sensor)
+    sampler.start(told.append)
+    until(lambda: len(told) == 2)
+    sampler.stop()
+    about = {"kind": "device_fault", "step": None, "uuid": "GPU-a", "device": "a board", "host": host_name()}
+    assert told == [
+        {**about, "time": 1234.5, "xid": 79},
+        {**about, "time": 1235.5, "ecc_uncorrected_errors": 2},
+    ]
+
+
+def test_a_sensor_may_ask_to_be_read_more_often(make: Callable[..., Sampler]) -> None:
+    sensor, other = Steps(), Steps(HOST, "host")
+    sensor.period_s = 0.005
+    sampler = make(sensor, other, period_s=3600.0)
+    sampler.start()
+    until(lambda: sensor.reads >= 5)
+    assert other.reads <= 1
+    sampler.stop()
+
+
+def test_when_the_machines_clock_is_set_the_readings_times_go_on(make: Callable[..., Sampler]) -> None:
+    wall = 1_700_000_000.0
+    driver = Nvml([Board("GPU-a", energy_mj=count(5_000_000).__next__)])
+    (sensor,) = nvml.probe(SteadyClock(wall=lambda: wall), None, driver, {}).sensors
+    sampler = make(sensor)
+    sampler.start()
+    until(lambda: driver.calls.count("nvmlDeviceGetTotalEnergyConsumption") > 100)
+    wall += 3600.0
+    until(lambda: driver.calls.count("nvmlDeviceGetTotalEnergyConsumption") > 110)
+    sampler.stop()
+    (device,) = sampler.drain()
+    times = list(device.time)
+    assert times == sorted(times)
+    assert times[-1] - times[0] < 60.0
 
 
 def test_a_job_shorter_than_the_search_for_sensors_is_read_once_or_twice(
@@ -255,6 +331,15 @@ def test_what_a_reading_lacks_is_not_measured() -> None:
     assert [is_measured(value) for value in device.util] == [False, True]
     assert device.temp_c is None
     assert (device.host, device.boot_id) == ("a-host", "boot-1")
+
+
+def test_a_device_whose_method_changes_keeps_the_order_of_its_readings() -> None:
+    by_power = replace(GPU, method="power_average", counter_unit_j=None)
+    held = Readings("a-host", "boot-1")
+    for time_s, device in enumerate([GPU, GPU, by_power, GPU]):
+        held.add([Reading(device, float(time_s))])
+    drained = [(device.method, list(device.time)) for device in held.drain()]
+    assert drained == [("counter", [0.0, 1.0]), ("power_average", [2.0]), ("counter", [3.0])]
 
 
 @pytest.mark.parametrize(
