@@ -14,25 +14,49 @@ from trimtab_monitor.ledger.units import MICRO
 
 _LARGEST_DENOMINATOR: Final = 10**9
 
-Kind = Literal["advance", "ambiguous", "reset", "implausible"]
+Kind = Literal["advance", "ambiguous", "reset", "doubtful", "implausible"]
+
+_CERTAIN_SHARE: Final = 0.8
+_UNCERTAIN_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The counts that power readings, or the counter's own rate before, suggest.
+
+    `by_power`: from power known all the time in between. `is_average`: from power that shows all the time.
+    """
+
+    counts: int
+    by_power: bool = False
+    is_average: bool = False
+
+    @property
+    def least(self) -> float:
+        """Fewer counts than this are not what a working counter shows."""
+        return self.counts * (_CERTAIN_SHARE if self.is_average else _UNCERTAIN_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The counts between two readings.
+    """The counts between two readings, at most `highest`.
 
-    advance: `counts` is the whole, over `wraps` wraps. ambiguous: it may have wrapped more often, `counts` is
-    the least it can be. reset: it began again from 0, `counts` is what it counted since. implausible: no
-    device draws that much, `counts` is 0.
+    advance: `counts` is the whole, over `wraps` wraps. ambiguous: it may have wrapped more or less often;
+    `counts` is the likeliest, or if `is_open` the least it can be. reset: it began again from 0, `counts` is
+    what it counted since. doubtful: it advanced by `counts`, but may have begun again from 0 as well.
+    implausible: no device draws that much, `counts` is 0.
     """
 
     kind: Kind
     counts: int
     wraps: int = 0
+    lowest: int = 0
+    highest: int = 0
+    is_open: bool = False
 
 
 def counter_delta(
-    previous: int, current: int, range_: int | None, most: int, expected: int | None, may_lap: bool
+    previous: int, current: int, range_: int | None, most: int, expected: Expected | None, may_lap: bool
 ) -> Delta:
     """Tell what happened between two readings of a counter.
 
@@ -41,28 +65,39 @@ def counter_delta(
         current: the later reading, in counts.
         range_: where it wraps, in counts; None if it never does.
         most: more counts than the device can have used in between.
-        expected: the counts that power readings suggest, None if there are none.
+        expected: what other readings suggest, None if there are none.
         may_lap: whether the time between is long enough for more than one wrap.
     """
     advance = current - previous
     if range_ is not None and may_lap:
         return _lapped(advance % range_, int(advance < 0), range_, most, expected)
+    if advance > most:
+        return Delta("implausible", 0)
     if advance >= 0:
-        return Delta("advance", advance) if advance <= most else Delta("implausible", 0)
+        return _advanced(advance, current, range_, most, expected)
     if range_ is not None and 0 <= advance + range_ <= most:
         return Delta("advance", advance + range_, wraps=1)
     return Delta("reset", current) if current <= most else Delta("implausible", 0)
 
 
-def _lapped(base: int, seen_wraps: int, range_: int, most: int, expected: int | None) -> Delta:
-    """Choose the number of laps nearest to what power says; without power, say that it is unknown."""
+def _advanced(advance: int, current: int, range_: int | None, most: int, expected: Expected | None) -> Delta:
+    """A counter that advanced by far too little, and stands so low that it can have begun again since."""
+    if range_ is not None or expected is None or current > most or advance >= expected.least:
+        return Delta("advance", advance)
+    return Delta("reset", current) if expected.by_power else Delta("doubtful", advance)
+
+
+def _lapped(base: int, seen_wraps: int, range_: int, most: int, expected: Expected | None) -> Delta:
+    """Choose the number of laps nearest to what is expected; say so where power did not tell all along."""
     if base > most:
         return Delta("implausible", 0)
+    most_laps = (most - base) // range_
+    highest = base + most_laps * range_
     if expected is None:
-        return Delta("ambiguous", base, wraps=seen_wraps)
-    laps = max(0, round(Fraction(expected - base, range_)))
-    laps = min(laps, (most - base) // range_)
-    return Delta("advance", base + laps * range_, wraps=laps + seen_wraps)
+        return Delta("ambiguous", base, seen_wraps, base, highest, is_open=True)
+    laps = min(max(0, round(Fraction(expected.counts - base, range_))), most_laps)
+    kind: Kind = "advance" if expected.by_power else "ambiguous"
+    return Delta(kind, base + laps * range_, laps + seen_wraps, base, highest)
 
 
 @lru_cache(maxsize=256)

@@ -30,7 +30,11 @@ class Bins:
     def add(self, piece: Piece) -> None:
         """Spread a piece over the bins that it touches."""
         width = self.width_us
-        for bin_ in range(piece.start_us // width, (piece.end_us - 1) // width + 1):
+        first, last = piece.start_us // width, (piece.end_us - 1) // width
+        if first == last:
+            self._add(first, piece.energy_uj)
+            return
+        for bin_ in range(first, last + 1):
             self._add(bin_, piece.within(bin_ * width, (bin_ + 1) * width))
 
     def within(self, from_us: int, to_us: int, extent: tuple[int, int]) -> int:
@@ -53,6 +57,9 @@ class Bins:
         return None if self.floor is None else -(-self.floor * self.width_us // coarser_us) * coarser_us
 
     def _add(self, bin_: int, energy_uj: int) -> None:
+        if self.bins and self.bins[-1] == bin_:
+            self.energy_uj[-1] += energy_uj
+            return
         if self.floor is not None and bin_ < self.floor:
             self.earlier.add(energy_uj)
             return
@@ -79,8 +86,10 @@ class EnergyCurve:
 
     def add(self, piece: Piece) -> None:
         """Add a piece of energy."""
-        self.start_us = min(piece.start_us, _or(self.start_us, piece.start_us))
-        self.end_us = max(piece.end_us, _or(self.end_us, piece.end_us))
+        if self.start_us is None or piece.start_us < self.start_us:
+            self.start_us = piece.start_us
+        if self.end_us is None or piece.end_us > self.end_us:
+            self.end_us = piece.end_us
         for bins in (self.seconds, self.minutes, self.hours):
             bins.add(piece)
 

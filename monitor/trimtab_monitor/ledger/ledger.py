@@ -20,7 +20,8 @@ from trimtab_monitor.ledger.reading import LATEST_S, Counts, is_node_meter, read
 from trimtab_monitor.ledger.rows import Row, Totals, own_part
 from trimtab_monitor.ledger.scope import Covers, Scope
 from trimtab_monitor.ledger.shares import NOT_KNOWN, IdlePower, Shares, shares_of, split
-from trimtab_monitor.ledger.stream import Stream, Tally
+from trimtab_monitor.ledger.stream import Stream
+from trimtab_monitor.ledger.tally import Tally
 from trimtab_monitor.ledger.units import HOUR_US, MICRO, Piece, micros
 
 TRAIN: Final = "train"

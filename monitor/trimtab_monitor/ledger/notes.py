@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from trimtab_monitor.ledger.ledger import EnergyLedger, Totals
+from trimtab_monitor.ledger.ledger import EnergyLedger
+from trimtab_monitor.ledger.rows import Totals
 
 _CHECK_BOUNDS: Final = (0.9, 1.1)
 _COUNTED: Final[Mapping[str, str]] = {

@@ -7,12 +7,15 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from trimtab import wire
-from trimtab_monitor.ledger.power import believed
+from trimtab_monitor.ledger.power import PowerField, believed, most_w, seen_share
 from trimtab_monitor.ledger.units import micros
 
 POWER_METHODS: Final = frozenset(("power_average", "power_instant", "model", "constant"))
 LATEST_S: Final = 100_000_000_000
 """Beyond this (the year 5138) a time is an error, and microseconds would outgrow 64 bits."""
+
+_LEAST_AVERAGE_S: Final = 0.5
+_LONGEST_WINDOW_S: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Counts:
     wraps: int = 0
     resets: int = 0
     ambiguous_wraps: int = 0
+    doubtful_resets: int = 0
     jumps: int = 0
 
     def add(self, other: Counts) -> None:
@@ -73,11 +77,30 @@ def uses_counter(device: wire.Device) -> bool:
 def power_method(device: wire.Device) -> str:
     """How its power is to be integrated, where there is no counter.
 
-    Power beside a counter is taken as instantaneous, a method never heard of as a model: the lesser claim.
+    Power beside a counter is an average if its window says so, else momentary; a method never heard of is
+    taken for a model: the lesser claim.
     """
     if device.method in POWER_METHODS:
         return device.method
-    return "power_instant" if device.method == "counter" or uses_counter(device) else "model"
+    if device.method != "counter" and not uses_counter(device):
+        return "model"
+    window_s, update_s = device.power_window_s or 0.0, device.power_update_s or 0.0
+    return "power_average" if window_s >= max(_LEAST_AVERAGE_S, update_s) else "power_instant"
+
+
+def power_field(device: wire.Device) -> PowerField:
+    """What its power readings are."""
+    method, window_s = power_method(device), device.power_window_s
+    has_window = window_s is not None and 0 < window_s <= _LONGEST_WINDOW_S
+    window_us = micros(window_s) if window_s is not None and has_window else None
+    if window_us is None and method == "power_instant":
+        window_us = 0
+    return PowerField(
+        method,
+        window_us,
+        seen_share(device.component, method, window_s, device.power_update_s),
+        most_w(device.component, device.power_limit_w),
+    )
 
 
 def readings(device: wire.Device, counts: Counts) -> Iterator[Reading]:
@@ -97,6 +120,6 @@ def _power(device: wire.Device, row: int, counts: Counts) -> float | None:
     if device.power_w is None or not wire.is_measured(device.power_w[row]):
         return None
     util = device.util[row] if device.util is not None else None
-    power_w = believed(device.power_w[row], device.component, util)
+    power_w = believed(device.power_w[row], device.component, util, device.power_limit_w)
     counts.rejected += power_w is None
     return power_w

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab_monitor.ledger.reading import Counts
-from trimtab_monitor.ledger.stream import Tally
+from trimtab_monitor.ledger.tally import Tally
 from trimtab_monitor.ledger.units import MICRO
 
 

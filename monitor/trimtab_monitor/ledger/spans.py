@@ -6,47 +6,79 @@ time never seen goes on from the span before it, or starts one, whenever it arri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+from trimtab_monitor.ledger.check import Block
 from trimtab_monitor.ledger.power import MAX_INTERVAL_US
 from trimtab_monitor.ledger.reading import Reading
+from trimtab_monitor.ledger.tally import Entry, join
 
 _MAX_SPANS: Final = 16
+_MAX_FILLS: Final = 48
 
 
 @dataclass(slots=True)
 class Span:
-    """Time of a device that is covered, to the last reading.
+    """Time of a device that is covered, from the first reading to the last.
 
-    While the counter is away, `counter` and `counter_us` keep its last value and `filled_uj` the energy that
-    power has told since; when it comes back, it has the last word. `owed_uj` is what power told too much.
+    While the counter is away, `counter` and `counter_us` keep its last value and `fills` what was told since,
+    by the hour; when it comes back, it has the last word. `suspect` is a value and its time that was not
+    believed. `overtaken_us` is the time in which readings came that seemed late although the counter went on:
+    the clock was set back. `block` is what its counter and power told since the last check.
     """
 
-    start_us: int
+    first: Reading
     last: Reading
     counter: int | None = None
     counter_us: int = 0
-    filled_uj: int = 0
-    owed_uj: int = 0
+    fills: list[Entry] = field(default_factory=list)
+    suspect: tuple[int, int] | None = None
+    overtaken_us: int = 0
+    overtaking_us: int | None = None
+    block: Block = field(default_factory=Block)
+
+    @property
+    def start_us(self) -> int:
+        """Where it begins."""
+        return self.first.time_us
 
     def advance(self, reading: Reading) -> None:
         """The reading is now the last."""
         self.last = reading
         if reading.counter is not None:
-            self.counter, self.counter_us, self.filled_uj = reading.counter, reading.time_us, 0
+            self.rebase(reading.counter, reading.time_us)
 
-    def settle(self, energy_uj: int) -> int:
-        """What is not yet counted of what the counter says; never negative, what follows pays for it."""
-        due = energy_uj - self.filled_uj - self.owed_uj
-        self.owed_uj = max(0, -due)
-        return max(0, due)
+    def rebase(self, counter: int, time_us: int) -> None:
+        """Count on from this value of the counter."""
+        self.counter, self.counter_us, self.fills, self.suspect = counter, time_us, [], None
+        self.overtaken_us, self.overtaking_us = 0, None
+
+    def forget_counter(self) -> None:
+        """The counter is another now, or of another unit."""
+        self.counter, self.fills, self.suspect, self.block = None, [], None, Block()
+
+    def fill(self, entry: Entry) -> None:
+        """Remember what was told while the counter is away."""
+        if self.counter is not None:
+            join(self.fills, entry, _MAX_FILLS)
+
+    def overtake(self, reading: Reading) -> None:
+        """See whether a late reading is of a clock that was set back: then its counter is ahead."""
+        if self.counter is None or reading.counter is None or reading.counter <= self.counter:
+            return
+        if self.overtaking_us is not None:
+            self.overtaken_us += max(0, reading.time_us - self.overtaking_us)
+        self.overtaking_us = reading.time_us
 
 
-def is_covered(spans: list[Span], time_us: int) -> bool:
-    """Whether the moment is counted already."""
-    return any(span.start_us <= time_us <= span.last.time_us for span in spans)
+def span_at(spans: list[Span], time_us: int) -> Span | None:
+    """The span in which the moment lies: it is counted already."""
+    for span in spans:
+        if span.first.time_us <= time_us <= span.last.time_us:
+            return span
+    return None
 
 
 def span_before(spans: list[Span], time_us: int) -> Span | None:
@@ -59,14 +91,14 @@ def span_before(spans: list[Span], time_us: int) -> Span | None:
 
 def start_span(spans: list[Span], reading: Reading) -> int:
     """Begin a span; return the microseconds between spans that had to be joined, as memory is bounded."""
-    span = Span(reading.time_us, reading)
+    span = Span(reading, reading)
     span.advance(reading)
     spans.append(span)
     spans.sort(key=_start)
     if len(spans) <= _MAX_SPANS:
         return 0
     hole_us = gaps_us(spans[:2])
-    spans[1].start_us = spans[0].start_us
+    spans[1].first = spans[0].first
     del spans[0]
     return hole_us
 

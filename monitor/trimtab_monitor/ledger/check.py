@@ -1,0 +1,87 @@
+"""A counter held against power, minute by minute: one that goes wrong is not believed.
+
+Only power that shows all the time (an average over the time between readings) can prove a counter wrong; with
+momentary power the ratio is published, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from trimtab_monitor.ledger.tally import Entry, join
+from trimtab_monitor.ledger.units import MINUTE_US
+
+_SOUND: Final = (0.9, 1.1)
+_USABLE: Final = (0.5, 2.0)
+_MAX_PARTS: Final = 8
+
+
+@dataclass(slots=True)
+class Block:
+    """What counter and power told of the same time; `is_firm` if that power can prove the counter wrong."""
+
+    checked_us: int = 0
+    is_firm: bool = True
+    counter: list[Entry] = field(default_factory=list)
+    power: list[Entry] = field(default_factory=list)
+
+    def add(self, counter: Entry, power: Entry, is_firm: bool) -> None:
+        """Add one interval."""
+        self.checked_us += power.end_us - power.start_us
+        self.is_firm &= is_firm
+        join(self.counter, counter, _MAX_PARTS)
+        join(self.power, power, _MAX_PARTS)
+
+    @property
+    def ratio(self) -> float | None:
+        """The counter's energy over that of power; None if power is 0."""
+        by_power_uj = sum(entry.amount.energy_uj for entry in self.power)
+        by_counter_uj = sum(entry.amount.energy_uj for entry in self.counter)
+        return by_counter_uj / by_power_uj if by_power_uj > 0 else None
+
+
+@dataclass(slots=True)
+class Check:
+    """What the checks of a device's counter said.
+
+    `ratio` is that of the last minute, `minutes` were checked, `unsound` of them lay outside 0.9 to 1.1 by
+    power that can tell, and in `by_power` of them power counted in the counter's stead.
+    """
+
+    ratio: float | None = None
+    minutes: int = 0
+    unsound: int = 0
+    by_power: int = 0
+    is_trusted: bool = True
+    is_firm: bool = False
+
+    def judge(self, block: Block) -> list[Entry]:
+        """Judge a full block; return what puts power in the counter's place."""
+        ratio = block.ratio
+        if ratio is None:
+            return []
+        self.ratio, self.is_firm = ratio, block.is_firm
+        self.minutes += 1
+        if not block.is_firm:
+            return []
+        was_trusted = self.is_trusted
+        sound = _SOUND[0] <= ratio <= _SOUND[1]
+        self.unsound += not sound
+        self.is_trusted = sound if not was_trusted else _USABLE[0] <= ratio <= _USABLE[1]
+        if was_trusted and self.is_trusted:
+            return []
+        self.by_power += 1
+        return list(_replaced(block)) if was_trusted else []
+
+
+def is_full(block: Block) -> bool:
+    """Whether a block is long enough to be judged."""
+    return block.checked_us >= MINUTE_US
+
+
+def _replaced(block: Block) -> Iterator[Entry]:
+    for entry in block.counter:
+        yield entry.taken_back()
+    yield from block.power
