@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Set
 from typing import Any
 
-from trimtab.sensors import host_model, nvml, rapl
+from trimtab.sensors import amd, amd_library, grace, host_model, jetson, nvml, rapl
+from trimtab.sensors.cpu_share import CpuShare, ShareOf, all_of_it
 from trimtab.sensors.members import Members
-from trimtab.sensors.reading import DeviceInfo, NoSensor, Probe, Reading, Sensor, SensorError
+from trimtab.sensors.reading import LOG, DeviceInfo, NoSensor, Probe, Reading, Sensor, SensorError
 from trimtab.sensors.steady_clock import SteadyClock
+from trimtab.vocabulary import Component
 
 __all__ = [
     "DeviceInfo",
@@ -27,15 +30,20 @@ __all__ = [
 def find_sensors(members: Members | None = None, clock: Callable[[], float] | None = None) -> list[Sensor]:
     """Return the sensors that have something to read; readings bear the times of `clock`, Unix seconds.
 
-    `members` are the processes of the run: without them, nothing is known of who shares a device.
+    `members` are the processes of the run: without them, nothing is known of who shares a device. Hardware
+    that is here but cannot be read is told in the job's log, with the remedy, by one process of a host.
     """
-    found = [probe for probe in probes(clock or SteadyClock(), members) if probe.found]
-    return [sensor for probe in found for sensor in probe.sensors]
+    looked = probes(clock or SteadyClock(), members)
+    for probe in looked:
+        if probe.hidden and not probe.found and _is_first(members):
+            LOG.warning("trimtab: %s: %s: %s", probe.sensor.name, probe.problem, probe.remedy)
+    return [sensor for probe in looked if probe.found for sensor in probe.sensors]
 
 
 def load() -> None:
     """Import what `find_sensors` needs, on the calling thread: on another it would hold up the training."""
     nvml.load()
+    amd_library.load()
 
 
 def describe() -> list[dict[str, Any]]:
@@ -60,12 +68,49 @@ def describe() -> list[dict[str, Any]]:
 
 
 def probes(clock: Callable[[], float], members: Members | None = None) -> list[Probe]:
-    """Look for every kind of sensor; the model of the host only where nothing measures its CPUs."""
-    measured = [nvml.probe(clock, members), rapl.probe(clock)]
-    return measured if measures_cpus(measured) else [*measured, host_model.probe(clock)]
+    """Look for every kind of sensor on this machine."""
+    share_of: ShareOf = all_of_it if members is None else CpuShare(members)
+    return arrange(
+        [nvml.probe(clock, members), amd.probe(clock)],
+        rapl=lambda: rapl.probe(clock, share_of),
+        grace=lambda covered: grace.probe(clock, covered, share_of),
+        jetson=lambda: jetson.probe(clock, share_of),
+        host_model=lambda: host_model.probe(clock, share_of),
+    )
 
 
-def measures_cpus(found: list[Probe]) -> bool:
-    """Tell whether a package, or a module with the CPU in it, is measured: a model would add to it."""
-    components = {device.component for probe in found for device in probe.devices}
-    return bool(components & {"package", "module"})
+def arrange(
+    gpus: list[Probe],
+    *,
+    rapl: Callable[[], Probe],
+    grace: Callable[[Set[Component]], Probe],
+    jetson: Callable[[], Probe],
+    host_model: Callable[[], Probe],
+) -> list[Probe]:
+    """Look for what may stand beside the GPUs, so that nothing is counted twice.
+
+    GPUs, CPU packages and their memory add up. A module is CPU, GPU and memory in one (Grace Hopper, MI300A,
+    Jetson): where a GPU's sensor tells a module's energy, CPUs are not read; where GPUs are read by
+    themselves, a module's own meter is not. The model of the host is read only where nothing measures its
+    CPUs.
+    """
+    found = list(gpus)
+    if "module" not in components(found):
+        found.append(rapl())
+        found.append(grace(components(found)))
+    if not components(found):
+        found.append(jetson())
+    if not components(found) & {"package", "module"}:
+        found.append(host_model())
+    return found
+
+
+def components(found: list[Probe]) -> set[Component]:
+    """Return what is measured so far."""
+    return {device.component for probe in found for device in probe.devices}
+
+
+def _is_first(members: Members | None) -> bool:
+    """Tell whether this process is the first of its run on this host: what all could say, one says."""
+    ranks = members.ranks() if members is not None else frozenset()
+    return not ranks or min(ranks) == os.getpid()

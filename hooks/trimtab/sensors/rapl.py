@@ -1,123 +1,115 @@
 """Energy counters of CPU packages and their memory, from the Linux powercap tree (RAPL; Intel and AMD).
 
 Counted are the package zones and the dram zones, which come on top of the packages. Left out are core and
-uncore (parts of a package), psys (the platform, which overlaps the package), the intel-rapl-mmio tree (the
-same package by another way), and dies that mirror another's counter.
+uncore (parts of a package), psys (the platform, which overlaps the package), the intel-rapl-mmio tree where
+there is the other (the same package by another way), and dies that mirror another's counter. AMD's packages
+are in the same tree, without dram. A counter of 32 bits wraps after some minutes: one reading a second sees
+every wrap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from trimtab.sensors.cpu_share import ShareOf, all_of_it
+from trimtab.sensors.rapl_mirrors import suspects
+from trimtab.sensors.rapl_zones import Zone, is_masked, zones
 from trimtab.sensors.reading import DeviceInfo, NoSensor, Probe, Reading, SensorError, TellOnce
-from trimtab.vocabulary import Component
 
 POWERCAP: Final = Path("/sys/class/powercap")
-_JOULES_PER_COUNT: Final = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class _Zone:
-    device: DeviceInfo
-    counter: Path
-
-    def count(self) -> int:
-        return int(self.counter.read_text())
+_MASKED_REMEDY: Final = (
+    "give the container the host's tree (docker run -v /sys/devices/virtual/powercap:/powercap:ro) and set "
+    "TRIMTAB_POWERCAP=/powercap/intel-rapl"
+)
 
 
 class RaplSensor:
-    """Reads the energy counter of each zone; a zone that fails is told once and left out."""
+    """Reads the energy counter of each zone; one that fails is told once, and read again where it answers."""
 
     name = "rapl"
     scope = "rapl"
     draw_times = False
+    period_s: float | None = None
 
-    def __init__(self, zones: list[_Zone], clock: Callable[[], float]) -> None:
-        self._zones = zones
+    def __init__(
+        self, found: list[Zone], clock: Callable[[], float], share_of: ShareOf = all_of_it, remedy: str = ""
+    ) -> None:
+        self._zones = found
+        self._suspects = suspects(found)
         self._clock = clock
+        self._share_of = share_of
+        self._remedy = remedy
         self._tell = TellOnce()
 
     def read(self) -> list[Reading]:
         """Read every zone once."""
-        readings: list[Reading] = []
+        share = self._share_of()
+        readings: dict[DeviceInfo, Reading] = {}
         for zone in self._zones:
-            try:
-                readings.append(Reading(zone.device, self._clock(), energy_counter=zone.count()))
-            except (OSError, ValueError) as error:
-                self._tell(zone.device.uuid, f"cannot be read any more: {error}")
+            time, count = self._clock(), zone.count()
+            if count is None:
+                self._tell(zone.device.uuid, f"{zone.counter}: cannot be read; {self._remedy}")
+                continue
+            readings[zone.device] = Reading(
+                zone.device, time, energy_counter=count, used_share=share.used, held_share=share.held
+            )
         if not readings:
-            raise SensorError(f"rapl: none of {len(self._zones)} zones can be read any more")
-        return readings
+            raise SensorError(f"rapl: none of {len(self._zones)} zones can be read any more; {self._remedy}")
+        return self._without_mirrors(readings)
+
+    def doubts(self) -> str | None:
+        """Name the packages that may repeat another's energy."""
+        pairs = [
+            f"{each.zone.device.name} stands where {each.other.device.name} does" for each in self._suspects
+        ]
+        return f"{', '.join(pairs)}: left out if it repeats it" if pairs else None
+
+    def _without_mirrors(self, readings: dict[DeviceInfo, Reading]) -> list[Reading]:
+        told: list[Reading] = []
+        for suspect in self._suspects:
+            reading = readings.pop(suspect.zone.device, None)
+            if reading is not None:
+                told += suspect.judge(readings.get(suspect.other.device), reading)
+        mirrors = [suspect.zone for suspect in self._suspects if suspect.is_mirror]
+        self._zones = [zone for zone in self._zones if zone not in mirrors]
+        self._suspects = [suspect for suspect in self._suspects if suspect.is_mirror is None]
+        return [*readings.values(), *told]
 
 
-def probe(clock: Callable[[], float], root: Path = POWERCAP) -> Probe:
-    """Look for the package and dram zones under `root` that this user may read."""
-    zones = sorted(_zones(root), key=lambda zone: zone.device.uuid)
-    if not zones:
-        why = f"{root}: no package zone: this CPU has no RAPL, or the machine is virtual"
-        return Probe(NoSensor("rapl"), problem=why)
-    locked = [zone for zone in zones if not _is_readable(zone)]
-    readable = _without_mirrors([zone for zone in zones if zone not in locked])
-    devices = tuple(zone.device for zone in readable)
-    problem = f"{locked[0].counter}: not readable by this user" if locked else None
-    sensor = RaplSensor(readable, clock) if readable else NoSensor("rapl")
-    return Probe(sensor, devices, problem, _remedy(root) if locked else None)
+def probe(
+    clock: Callable[[], float],
+    share_of: ShareOf = all_of_it,
+    root: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Probe:
+    """Look for the package and dram zones that this user may read.
+
+    They are looked for under `root`, else where TRIMTAB_POWERCAP says (a container may have the host's tree
+    in another place), else where Linux has them.
+    """
+    root = root or Path(environ.get("TRIMTAB_POWERCAP") or POWERCAP)
+    found = zones(root)
+    if not found:
+        return _nothing(root)
+    locked = [zone for zone in found if zone.count() is None]
+    remedy = _remedy(root)
+    sensor = RaplSensor(found, clock, share_of, remedy)
+    if not locked:
+        return Probe(sensor, tuple(zone.device for zone in found), sensor.doubts())
+    readable = tuple(zone.device for zone in found if zone not in locked)
+    problem = f"{locked[0].counter}: not readable by this user"
+    return Probe(sensor if readable else NoSensor("rapl"), readable, problem, remedy, hidden=True)
 
 
-def _zones(root: Path) -> Iterator[_Zone]:
-    """Yield the zones that are counted; the tree lists each twice, flat and under its package."""
-    found = [*root.glob("intel-rapl:*/intel-rapl:*"), *root.glob("intel-rapl:*")]
-    folders = {path.name: path for path in found}
-    for folder in folders.values():
-        zone_name = _text(folder / "name")
-        component = _component(zone_name)
-        counter = folder / "energy_uj"
-        if component is not None and counter.exists():
-            yield _Zone(_device(folder, zone_name, component), counter)
-
-
-def _component(zone_name: str) -> Component | None:
-    if zone_name.startswith("package"):
-        return "package"
-    return "dram" if zone_name == "dram" else None
-
-
-def _device(folder: Path, zone_name: str, component: Component) -> DeviceInfo:
-    counter_range = _text(folder / "max_energy_range_uj")
-    return DeviceInfo(
-        uuid=f"rapl:{zone_name}:{folder.name.partition(':')[2]}",
-        component=component,
-        name=f"CPU {zone_name}",
-        method="counter",
-        counter_unit_j=_JOULES_PER_COUNT,
-        counter_range=int(counter_range) if counter_range.isdigit() else None,
-    )
-
-
-def _is_readable(zone: _Zone) -> bool:
-    try:
-        zone.count()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _without_mirrors(zones: list[_Zone]) -> list[_Zone]:
-    """Leave out each package whose counter stands where another's does: its die repeats that one's energy."""
-    kept: list[_Zone] = []
-    for zone in zones:
-        packages = [other for other in kept if other.device.component == zone.device.component == "package"]
-        if not any(_is_mirror(zone, other) for other in packages):
-            kept.append(zone)
-    return kept
-
-
-def _is_mirror(zone: _Zone, other: _Zone) -> bool:
-    before, count, after = other.count(), zone.count(), other.count()
-    return 0 < before <= count <= after
+def _nothing(root: Path) -> Probe:
+    if is_masked(root):
+        problem = f"{root}: its zones lead nowhere: this container hides them"
+        return Probe(NoSensor("rapl"), (), problem, _MASKED_REMEDY, hidden=True)
+    why = f"{root}: no package zone: this CPU has no RAPL, or the machine is virtual"
+    return Probe(NoSensor("rapl"), problem=why)
 
 
 def _remedy(root: Path) -> str:
@@ -126,10 +118,3 @@ def _remedy(root: Path) -> str:
         f"sudo chmod a+r {root}/intel-rapl:*/energy_uj (until the next boot), or for good put this line into "
         f"/etc/udev/rules.d/70-rapl.rules: {rule}"
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

@@ -142,7 +142,8 @@ class NoSensor:
 class Probe:
     """What was found of a kind of sensor: the sensor, its devices, and what stands in the way.
 
-    `more` are further sensors of the kind: each is read in a thread of its own.
+    `more` are further sensors of the kind: each is read in a thread of its own. `hidden`: the hardware is
+    here, but cannot be read.
     """
 
     sensor: Sensor
@@ -150,6 +151,7 @@ class Probe:
     problem: str | None = None
     remedy: str | None = None
     more: tuple[Sensor, ...] = ()
+    hidden: bool = False
 
     @property
     def found(self) -> bool:
