@@ -13,6 +13,10 @@ _FLAGS: Final = {
     "energy.intensity_g_per_kwh": "--intensity",
     "energy.market_intensity_g_per_kwh": "--market-intensity",
     "energy.price_per_kwh": "--price",
+    "energy.price_per_gpu_hour": "--gpu-hour-price",
+    "energy.wue_site_l_per_kwh": "--wue-site",
+    "energy.wue_source_l_per_kwh": "--wue-source",
+    "energy.embodied.kg_per_device": "--embodied-kg",
 }
 """The flags that are not called as the settings that they set."""
 

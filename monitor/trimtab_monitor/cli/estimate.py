@@ -54,7 +54,20 @@ def command(
         float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity by contract.")
     ] = None,
     price: Annotated[float | None, typer.Option(metavar="PER_KWH", help="Price of electricity.")] = None,
-    currency: Annotated[str | None, typer.Option(help="Currency of the price: USD, EUR.")] = None,
+    gpu_hour_price: Annotated[
+        float | None, typer.Option(metavar="PER_HOUR", help="Price of an hour of one device.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency of the prices: USD, EUR.")] = None,
+    wue_site: Annotated[
+        float | None, typer.Option(metavar="L_PER_KWH", help="Water of the site per kWh of its machines.")
+    ] = None,
+    wue_source: Annotated[
+        float | None,
+        typer.Option(metavar="L_PER_KWH", help="Water of the power stations per kWh of the site."),
+    ] = None,
+    embodied_kg: Annotated[
+        float | None, typer.Option(help="What making one device emitted, in kg of CO2e.")
+    ] = None,
     published_kg: Annotated[
         float | None, typer.Option(help="Emissions that were published for this run, to be checked.")
     ] = None,
@@ -72,7 +85,11 @@ def command(
         "intensity_g_per_kwh": intensity,
         "market_intensity_g_per_kwh": market_intensity,
         "price_per_kwh": price,
+        "price_per_gpu_hour": gpu_hour_price,
         "currency": currency,
+        "wue_site_l_per_kwh": wue_site,
+        "wue_source_l_per_kwh": wue_source,
+        "embodied": None if embodied_kg is None else {"kg_per_device": embodied_kg},
     }
     with failing_as("estimate"):
         if place is not None and intensity is not None:

@@ -25,7 +25,9 @@ def assumptions(plan: Plan, settings: EnergySettings) -> Iterator[str]:
     yield _host(plan)
     yield _site(settings)
     yield from _grid(settings)
-    yield _money(settings)
+    yield from _water(settings)
+    yield _making(settings)
+    yield from _money(settings)
 
 
 def _power(plan: Plan) -> Iterator[str]:
@@ -76,14 +78,13 @@ def _site(settings: EnergySettings) -> str:
 def _grid(settings: EnergySettings) -> Iterator[str]:
     if settings.intensity_g_per_kwh is not None:
         yield f"carbon intensity: {settings.intensity_g_per_kwh:g} g/kWh, as set (location-based)"
-    elif settings.place is not None:
-        yield from _place(settings.place)
+    elif settings.grid is not None:
+        yield from _place(settings.grid)
     else:
         yield "emissions are not known: give --place or --intensity"
     if settings.market_intensity_g_per_kwh is not None:
         contract = settings.market_intensity_g_per_kwh
         yield f"carbon intensity by contract: {contract:g} g/kWh, as set (market-based)"
-    yield "emissions are those of using electricity: making the hardware is not counted"
 
 
 def _place(place: str) -> Iterator[str]:
@@ -95,9 +96,34 @@ def _place(place: str) -> Iterator[str]:
     yield from reading_notes(place)
 
 
-def _money(settings: EnergySettings) -> str:
-    if settings.price_per_kwh is None:
-        return "cost is not known: give --price and --currency"
+def _water(settings: EnergySettings) -> Iterator[str]:
+    site, source = settings.wue_site_l_per_kwh, settings.wue_source_l_per_kwh
+    if site is not None:
+        yield f"water of the site: {site:g} l a kWh of the machines, as set"
+    if source is not None:
+        yield f"water of the power stations: {source:g} l a kWh of the site, as set"
+    if site is None and source is None:
+        yield "water is not known: give --wue-site or --wue-source"
+
+
+def _making(settings: EnergySettings) -> str:
+    embodied = settings.embodied
+    if embodied.kg_per_device is None:
+        return "making the hardware is not counted: give --embodied-kg of one device"
     return (
-        f"price: {settings.price_per_kwh:g} {settings.currency} a kWh of the site, as set; electricity only"
+        f"making the hardware: {embodied.kg_per_device:g} kg a device over "
+        f"{embodied.lifetime_years:g} years, as set (SCI, ISO/IEC 21031:2024); "
+        "not in the emissions of its electricity"
     )
+
+
+def _money(settings: EnergySettings) -> Iterator[str]:
+    hour, price, currency = settings.price_per_gpu_hour, settings.price_per_kwh, settings.currency
+    if price is not None:
+        yield f"price: {price:g} {currency} a kWh of the site, as set"
+    elif settings.tariff is not None:
+        yield "the tariff of the settings is not applied: at which hours the run works is not known yet"
+    if hour is not None:
+        yield f"price of a device hour: {hour:g} {settings.gpu_hour_currency or currency}, as set"
+    if price is None and hour is None:
+        yield "cost is not known: give --price and --currency, or --gpu-hour-price"

@@ -3,7 +3,8 @@
 energy of the machines = device hours x (watts x utilisation + watts of the host)
 energy of the site     = energy of the machines x PUE
 emissions              = energy of the site x carbon intensity
-cost                   = energy of the site x price
+cost                   = energy of the site x price, and device hours x their price
+water, making          = as `trimtab_monitor.ledger.formulas` has them
 """
 
 from __future__ import annotations
@@ -22,22 +23,24 @@ from trimtab_monitor.ledger.usage import Usage
 def estimate(plan: Plan, settings: EnergySettings, published_kg: float | None = None) -> dict[str, Any]:
     """The estimate: the keys of `trimtab estimate --format json`.
 
-    Masses are kilograms of CO2e by location, `emissions_market_kg` by contract; `cost` is in `currency`; null
-    where a factor is not known. `published` is there if a published figure is to be checked.
+    Masses are kilograms of CO2e: `emissions_kg` by location, `emissions_market_kg` by contract, `embodied_kg`
+    of making the devices. `cost` is in `currency`, its parts each in their own. Null where a factor is not
+    known. `published` is there if a published figure is to be checked.
 
     Raises:
         ValueError: `published_kg` is not a mass.
     """
-    it_joules = plan.it_kwh * JOULES_PER_KWH
-    applied = Bill.of(Usage(it_joules, gpu_hours=plan.device_hours), settings).as_json()
-    location, market = applied["emissions_g"]["location"], applied["emissions_g"]["market"]
+    bill = Bill.of(Usage(plan.it_kwh * JOULES_PER_KWH, {}, plan.device_hours), settings).as_json()
     told = {
         "energy_it_kwh": plan.it_kwh,
         "energy_kwh": plan.it_kwh * settings.pue,
-        "emissions_kg": _kg(location),
-        "emissions_market_kg": _kg(market),
-        "cost": applied["cost"],
-        "currency": settings.currency,
+        "emissions_kg": _kg(bill["emissions_g"]["location"]),
+        "emissions_market_kg": _kg(bill["emissions_g"]["market"]),
+        "embodied_kg": _kg(bill["embodied_g"]),
+        "water_l": bill["water_l"],
+        "cost": bill["cost"],
+        "currency": bill["currency"],
+        "cost_parts": bill["cost_parts"],
         "device_hours": plan.device_hours,
         "device": plan.found.hardware.name if plan.found else None,
         "watts": plan.watts,

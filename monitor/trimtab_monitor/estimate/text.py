@@ -11,6 +11,7 @@ from rich.text import Text
 
 from trimtab_monitor.ledger.units import JOULES_PER_KWH
 from trimtab_monitor.report import figures
+from trimtab_monitor.report.summary import cost_lines
 
 
 def as_text(estimate: Mapping[str, Any]) -> RenderableType:
@@ -36,7 +37,11 @@ def _lines(estimate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Emissions, location-based", _mass(estimate["emissions_kg"])
     if estimate["emissions_market_kg"] is not None:
         yield "Emissions, market-based", _mass(estimate["emissions_market_kg"])
-    yield "Cost", figures.money(estimate["cost"], estimate["currency"])
+    if estimate["embodied_kg"] is not None:
+        yield "Making of the devices, its share", _mass(estimate["embodied_kg"])
+    if estimate["water_l"] is not None:
+        yield "Water", figures.litres(estimate["water_l"])
+    yield from cost_lines(estimate)
 
 
 def _energy(kwh: float) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from trimtab_monitor.report.beside import beside
+
 _ROW: Final = ("host", "device", "component", "method", "joules", "gap_seconds")
 
 
@@ -50,7 +52,8 @@ def build_report(view: RunView) -> dict[str, Any]:
         "gap_seconds": ledger["energy"]["gap_seconds"],
         "facility_joules": ledger["facility_joules"],
         "factors": ledger["factors"],
-        "assumptions": [*_unfinished(view.run), *ledger["notes"]],
+        **beside(ledger),
+        "assumptions": [*_unfinished(view.run), *_priced_by(ledger["factors"]), *ledger["notes"]],
     }
 
 
@@ -62,6 +65,15 @@ def _energy(energy: Mapping[str, Any]) -> dict[str, Any]:
 def _unfinished(run: Mapping[str, Any]) -> Iterator[str]:
     if run["status"] not in ("finished", "failed"):
         yield f"the run is {run['status']}: these are the figures so far"
+
+
+def _priced_by(factors: Mapping[str, Any]) -> Iterator[str]:
+    """Where the intensity of each kilowatt-hour is from."""
+    for part in factors["location"].get("priced_by") or ():
+        where = " ".join(str(part[name]) for name in ("place", "year") if part.get(name))
+        basis = f": {part['basis']}" if part.get("basis") else ""
+        licence = f" ({part['attribution']})" if part.get("attribution") else ""
+        yield f"{part['kwh']:.4g} kWh priced by {part['source']} {where}".rstrip() + f"{basis}{licence}"
 
 
 def _duration_s(run: Mapping[str, Any]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isclose
 from typing import Any, Final
 
 from trimtab_monitor.ledger.units import JOULES_PER_KWH
@@ -37,6 +38,15 @@ def mass(grams: float | None) -> str:
     if grams < 1_000:
         return f"{grams:.3g} g" if grams >= 1 else f"{grams:.3f} g"
     return f"{grams / 1e3:,.2f} kg" if grams < 1e6 else f"{grams / 1e6:,.2f} t"
+
+
+def litres(volume: float) -> str:
+    """Water as l or m3.
+
+    >>> litres(12.345), litres(202_500)
+    ('12.3 l', '202.50 m3')
+    """
+    return f"{volume:,.3g} l" if volume < 1_000 else f"{volume / 1_000:,.2f} m3"
 
 
 def money(cost: float | None, currency: str) -> str:
@@ -75,12 +85,15 @@ def pue(factors: Mapping[str, Any]) -> str:
 
 
 def place(factors: Mapping[str, Any]) -> str:
-    """Where the location-based intensity is from: `France 2024, 44.18 g/kWh`."""
+    """Where the location-based intensity is from: `France 2024, 44.18 g/kWh`, or the mean of live values."""
     location = factors["location"]
-    if location["g_per_kwh"] is None:
+    mean, given = location.get("mean_g_per_kwh"), location["g_per_kwh"]
+    if mean is not None and (given is None or not isclose(mean, given, rel_tol=1e-9)):
+        return f"mean of its hours, {mean:.4g} g/kWh"
+    if given is None:
         return ""
     where = f"{location['name']} {location['year']}, " if "name" in location else ""
-    return f"{where}{location['g_per_kwh']:g} g/kWh"
+    return f"{where}{given:g} g/kWh"
 
 
 def hardware(report: Mapping[str, Any]) -> str:

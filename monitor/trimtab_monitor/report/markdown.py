@@ -14,7 +14,7 @@ from trimtab_monitor.report.comparison import (
     sums_rows,
 )
 from trimtab_monitor.report.rows import EnergyRow, energy_rows
-from trimtab_monitor.report.text import summary_lines
+from trimtab_monitor.report.summary import summary_lines
 
 
 def as_markdown(reports: Sequence[Mapping[str, Any]]) -> str:

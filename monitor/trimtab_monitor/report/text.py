@@ -18,6 +18,7 @@ from trimtab_monitor.report.comparison import (
     sums_rows,
 )
 from trimtab_monitor.report.rows import energy_rows
+from trimtab_monitor.report.summary import summary_lines
 
 
 def as_text(reports: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -52,22 +53,6 @@ def _sections(report: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield _rollbacks(report["rollbacks"])
     for assumption in report["assumptions"]:
         yield Text(f"- {assumption}", style="dim")
-
-
-def summary_lines(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The figures of a run, each with what it is."""
-    energy, lost = report["energy"]["joules"], report["lost_work"]
-    emissions, currency = report["emissions_g"], report["currency"]
-    where = figures.place(report["factors"])
-    return [
-        ("IT energy", figures.energy(energy)),
-        (f"Energy of the site ({figures.pue(report['factors'])})", figures.energy(report["facility_joules"])),
-        ("Emissions, location-based", figures.mass(emissions["location"]) + (f" ({where})" if where else "")),
-        ("Emissions, market-based", figures.mass(emissions["market"])),
-        ("Cost", figures.money(report["cost"], currency)),
-        ("Lost work", f"{lost['steps']} steps, {figures.duration(lost['seconds'])}"),
-        ("Lost energy", figures.energy(lost["joules"]) + figures.share(lost["joules"], energy)),
-    ]
 
 
 def _summary(report: Mapping[str, Any]) -> Table:

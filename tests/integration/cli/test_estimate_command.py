@@ -76,6 +76,12 @@ def test_settings_count_where_no_flag_is_given_and_a_place_goes_before_an_intens
         ("--watts 1 --device-hours 1 --pue 0.9", "--pue: energy.pue: 0.9"),
         ("--watts 1 --device-hours 1 --price -1", "--price: energy.price_per_kwh: -1.0"),
         ("--watts 1 --device-hours 1 --intensity nan", "--intensity: energy.intensity_g_per_kwh: nan"),
+        (
+            "--watts 1 --device-hours 1 --gpu-hour-price -1",
+            "--gpu-hour-price: energy.price_per_gpu_hour: -1.0",
+        ),
+        ("--watts 1 --device-hours 1 --wue-site nan", "--wue-site: energy.wue_site_l_per_kwh: nan"),
+        ("--watts 1 --device-hours 1 --embodied-kg -1", "--embodied-kg: energy.embodied.kg_per_device: -1.0"),
         ("--watts 1 --device-hours 1 --place Nowhere", "'Nowhere' is not in the table"),
         ("--watts 1 --device-hours 1 --place FR --intensity 3", "--place and --intensity are both given"),
         ("--watts 1 --device-hours 1 --currency euro", "--currency: energy.currency: 'euro'"),

@@ -8,7 +8,8 @@ import pytest
 
 from trimtab_monitor.estimate import Plan, estimate
 from trimtab_monitor.estimate.hardware import find_hardware
-from trimtab_monitor.ledger.settings import EnergySettings
+from trimtab_monitor.ledger.settings import EmbodiedSettings, EnergySettings
+from trimtab_monitor.ledger.tariff import TariffSettings
 
 FRANCE = EnergySettings(pue=1.2, place="FR", price_per_kwh=0.25, currency="EUR")
 
@@ -74,6 +75,35 @@ def test_a_contract_is_told_beside_the_grid() -> None:
 def test_two_letters_that_are_a_state_too_are_told() -> None:
     told = estimate(Plan(1, 1), EnergySettings(place="GA"))
     assert "GA is the country Gabon; the US state is US-GA" in told["assumptions"]
+
+
+def test_the_example_of_the_sci() -> None:
+    """1,000 kg, four years, one hour: "around 28 g" (SCI, ISO/IEC 21031:2024)."""
+    told = estimate(Plan(1, 300), EnergySettings(embodied=EmbodiedSettings(kg_per_device=1_000)))
+    assert told["embodied_kg"] * 1_000 == pytest.approx(28.539, abs=0.001)
+    assert any(each.startswith("making the hardware: 1000 kg a device") for each in told["assumptions"])
+
+
+def test_water_and_the_price_of_a_device_hour() -> None:
+    settings = EnergySettings(
+        pue=1.2, wue_source_l_per_kwh=1.29, wue_site_l_per_kwh=0.5, price_per_kwh=0.1, price_per_gpu_hour=2
+    )
+    told = estimate(Plan(100, 1_000), settings)
+    assert told["water_l"] == pytest.approx(100 * 0.5 + 120 * 1.29)
+    assert told["cost"] == pytest.approx(12 + 200)
+    assert {name: part["amount"] for name, part in told["cost_parts"].items()} == {
+        "electricity": pytest.approx(12),
+        "gpu_hours": 200,
+    }
+
+
+def test_a_tariff_by_the_hour_says_that_it_is_not_applied() -> None:
+    tariff = TariffSettings.model_validate(
+        {"time_zone": "UTC", "periods": [{"from": "00:00", "to": "24:00", "price": 0.3}]}
+    )
+    told = estimate(Plan(100, 1_000), EnergySettings(tariff=tariff))
+    assert told["cost"] is None
+    assert any("tariff of the settings is not applied" in each for each in told["assumptions"])
 
 
 @pytest.mark.parametrize(

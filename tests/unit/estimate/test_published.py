@@ -13,7 +13,7 @@ import pytest
 
 from trimtab_monitor.estimate import Plan, estimate
 from trimtab_monitor.estimate.hardware import find_hardware
-from trimtab_monitor.ledger.settings import EnergySettings
+from trimtab_monitor.ledger.settings import EmbodiedSettings, EnergySettings
 
 META = EnergySettings(pue=1.1, intensity_g_per_kwh=385)
 
@@ -131,10 +131,16 @@ def test_olmo_and_what_it_is_compared_with(
     assert told["emissions_kg"] / 1_000 == pytest.approx(tonnes, abs=0.5)
 
 
-@pytest.mark.parametrize(("mwh", "tonnes"), [(157, 52), (54, 18)])
-def test_olmo_2_has_the_pue_in_its_energy(mwh: float, tonnes: float) -> None:
-    told = of_energy(mwh, EnergySettings(intensity_g_per_kwh=332))
+@pytest.mark.parametrize(("mwh", "tonnes", "kilolitres"), [(157, 52, 202), (54, 18, 70)])
+def test_olmo_2_has_the_pue_in_its_energy(mwh: float, tonnes: float, kilolitres: float) -> None:
+    told = of_energy(mwh, EnergySettings(intensity_g_per_kwh=332, wue_source_l_per_kwh=1.29))
     assert told["emissions_kg"] / 1_000 == pytest.approx(tonnes, abs=0.5)
+    assert told["water_l"] / 1_000 == pytest.approx(kilolitres, abs=0.6)
+
+
+def test_the_making_of_olmo_2s_devices() -> None:
+    settings = EnergySettings(embodied=EmbodiedSettings(kg_per_device=463))
+    assert estimate(Plan(1, 700), settings)["embodied_kg"] == pytest.approx(0.0132, abs=0.0001)
 
 
 def test_olmo_2_13b_counts_its_pue_twice() -> None:

@@ -37,7 +37,7 @@ def ledger() -> EnergyLedger:
             for host in (1, 2)
         )
     )
-    made.lose(T0, T0 + 360, steps=20, seconds=360)
+    made.lose("rollback", T0, T0 + 360, steps=20)
     return made
 
 
