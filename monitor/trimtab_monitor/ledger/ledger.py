@@ -176,6 +176,8 @@ class EnergyLedger:
             others_uj=sum(row.others_uj for row in summed),
             gap_us=total.gap_us,
             estimated_uj=total.estimated_uj,
+            estimated_low_uj=total.estimated_low_uj,
+            estimated_high_uj=total.estimated_high_uj,
             lost_uj=min(self._summed_scope().lost.total_uj, total.energy_uj),
             lost_steps=self.lost_steps,
             lost_seconds=self.lost_seconds,

@@ -86,6 +86,8 @@ class Totals:
     others_uj: int
     gap_us: int
     estimated_uj: int
+    estimated_low_uj: int
+    estimated_high_uj: int
     lost_uj: int
     lost_steps: int
     lost_seconds: float
