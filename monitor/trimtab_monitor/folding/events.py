@@ -16,6 +16,7 @@ import msgspec
 from trimtab import wire
 
 PROCESS_DIED: Final = "process_died"
+MOST_NAME_CHARACTERS: Final = 256
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Attempt = Annotated[int, msgspec.Meta(ge=0, le=wire.MAX_ATTEMPT)]
 Step = Annotated[int, msgspec.Meta(ge=wire.INT64_MIN, le=wire.INT64_MAX)]
@@ -93,6 +94,16 @@ class HookError(_Event, frozen=True, kw_only=True):
     count: Count = 1
 
 
+class DeviceFault(_Event, frozen=True, kw_only=True):
+    """A device's driver told of trouble: an XID, or so many new errors of memory that were not corrected."""
+
+    uuid: Annotated[str, msgspec.Meta(max_length=MOST_NAME_CHARACTERS)]
+    device: str | None = None
+    host: str | None = None
+    xid: Count | None = None
+    ecc_uncorrected_errors: Count | None = None
+
+
 class ProcessDied(_Event, frozen=True, kw_only=True):
     """A process of the run is gone and never said that it ended; `time` is its last sign of life."""
 
@@ -120,6 +131,7 @@ Event = (
     | CommandApplied
     | SamplesDropped
     | HookError
+    | DeviceFault
     | ProcessDied
     | Unknown
     | Unreadable
@@ -133,6 +145,7 @@ KINDS: Final[Mapping[str, type[_Event]]] = {
     wire.COMMAND_APPLIED: CommandApplied,
     wire.SAMPLES_DROPPED: SamplesDropped,
     wire.HOOK_ERROR: HookError,
+    wire.DEVICE_FAULT: DeviceFault,
     PROCESS_DIED: ProcessDied,
 }
 
