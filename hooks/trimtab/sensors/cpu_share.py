@@ -110,9 +110,10 @@ class CpuShare:
     def _cores(self, group: Group | None) -> float:
         """Return how many cores are allotted to the job, all if no limit is known."""
         limit = None if group is None else cores_of(group, self._host.cgroups)
-        bounded = group is not None and group.own
-        if bounded or not any(self._environ.get(name) for name in _BATCH_JOBS):
-            return self._host.cores if limit is None else limit
+        if limit is not None and limit < self._host.cores:
+            return limit
+        if not any(self._environ.get(name) for name in _BATCH_JOBS):
+            return self._host.cores
         bound = {core for pid in self._members.ranks() for core in self._affinity(pid)}
         told = self._environ.get("SLURM_CPUS_ON_NODE", "")
         # Tasks of a job that has the node to itself may be bound to fewer cores than it holds.

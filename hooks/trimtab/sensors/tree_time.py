@@ -32,7 +32,7 @@ class TreeTime:
         gained, counted = 0, set(self._last)
         for pid, stat in sorted(stats.items(), key=lambda item: item[1].start):
             before = self._last.get(pid)
-            if before is not None and before.start == stat.start:
+            if before is not None and _is(before, stat):
                 gained += stat.cpu - before.cpu
             elif stat.parent in counted:
                 gained += stat.cpu  # a new child; a rank that has joined begins to count now
@@ -41,5 +41,10 @@ class TreeTime:
 
     def _told_by_parents(self, stats: dict[int, ProcessStat]) -> int:
         """Return what was counted of processes that have ended: their parents tell all of their time now."""
-        ended = (stat for pid, stat in self._last.items() if pid not in stats)
-        return sum(stat.cpu for stat in ended if stat.parent in stats)
+        ended = (last for pid, last in self._last.items() if not _is(last, stats.get(pid)))
+        return sum(last.cpu for last in ended if last.parent in stats)
+
+
+def _is(last: ProcessStat, now: ProcessStat | None) -> bool:
+    """Tell whether two stats of a pid are of one process."""
+    return now is not None and now.start == last.start
