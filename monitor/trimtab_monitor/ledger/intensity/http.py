@@ -42,7 +42,7 @@ class Getter:
     timeout_s: float = 10.0
     deadline_s: float = 30.0
     most_bytes: int = MOST_BYTES
-    _connection: http.client.HTTPConnection | None = field(default=None, init=False)
+    _socket: socket.socket | None = field(default=None, init=False)
     _stopped: bool = field(default=False, init=False)
     _late: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -80,25 +80,24 @@ class Getter:
     def _exchange(
         self, connection: http.client.HTTPConnection, target: str, headers: Mapping[str, str]
     ) -> tuple[int, float | None, bytes]:
-        with self._lock:
-            self._late = False
-            self._connection = connection
+        self._late = False
         watchdog = threading.Timer(self.deadline_s, self._give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
             self._refuse_if_stopped()
             connection.connect()
+            with self._lock:
+                self._socket = connection.sock  # the connection forgets it where the answer ends with it
             self._refuse_if_stopped()
             connection.request("GET", target, headers={"Accept": "application/json", **_AGENT, **headers})
-            answer = connection.getresponse()
-            pause_s = retry_after(answer.headers.get("Retry-After", ""), answer.headers.get("Date", ""))
-            body = self._read(answer) if answer.status == 200 else b""
+            with closing(connection.getresponse()) as answer:
+                pause_s = retry_after(answer.headers.get("Retry-After", ""), answer.headers.get("Date", ""))
+                return answer.status, pause_s, self._read(answer) if answer.status == 200 else b""
         finally:
             watchdog.cancel()
             with self._lock:
-                self._connection = None
-        return answer.status, pause_s, body
+                self._socket = None
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:
         body = bytearray()
@@ -116,10 +115,9 @@ class Getter:
 
     def _shut(self) -> None:
         with self._lock:
-            open_socket = None if self._connection is None else self._connection.sock
-        if open_socket is not None:
-            with suppress(OSError):  # it is closed already
-                open_socket.shutdown(socket.SHUT_RDWR)
+            if self._socket is not None:
+                with suppress(OSError):  # it is closed already
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
     def _refuse_if_stopped(self) -> None:
         if self._stopped or self._late:
