@@ -18,7 +18,6 @@ from trimtab_monitor.ledger.power import (
     PowerField,
     estimate,
     gap_limit_us,
-    idle_w,
     remember_period,
 )
 from trimtab_monitor.ledger.reading import Counts, Reading, power_field, uses_counter
@@ -105,7 +104,8 @@ class Gauge:
 
     @property
     def _least_w(self) -> float:
-        return idle_w(self.lowest_w, self.power.most_w)
+        """The least that it draws: the lowest power seen if it idled then, else nothing is known."""
+        return self.lowest_w if self.lowest_w is not None and self.lowest_w <= self.power.idle_w else 0.0
 
     def _estimate(
         self, previous_w: float | None, current_w: float | None, interval_us: int

@@ -41,6 +41,7 @@ class EnergyLedger:
     divisions: dict[str, Division] = field(default_factory=dict)
     idle: dict[str, IdlePower] = field(default_factory=dict)
     opened_us: dict[str, int] = field(default_factory=dict)
+    closed_us: int | None = None
     covers: Covers = field(default_factory=Covers)
     parts: Scope = field(default_factory=Scope)
     nodes: Scope = field(default_factory=Scope)
@@ -54,6 +55,8 @@ class EnergyLedger:
             return
         time_us = micros(time)
         self.opened_us[boot_id] = min(time_us, self.opened_us.get(boot_id, time_us))
+        if self.closed_us is not None and time_us >= self.closed_us:
+            self.closed_us = None
         for key, stream in self.streams.items():
             if stream.boot_id == boot_id:
                 for piece in stream.open(time_us):
@@ -112,11 +115,13 @@ class EnergyLedger:
         self.phase, self.phase_us = phase, micros(time)
 
     def close(self, time: float) -> None:
-        """The run ended at `time` (Unix seconds): hold the last power readings up to there."""
+        """The run, or one process of it, ended at `time` (Unix seconds): count up to there, no further."""
         if not _is_time(time):
             return
+        time_us = micros(time)
+        self.closed_us = max(time_us, self.closed_us or 0)
         for key, stream in self.streams.items():
-            for piece in stream.close(micros(time)):
+            for piece in stream.close(time_us):
                 self._put(stream, self._own(key, self._division(key), piece, NOT_KNOWN))
 
     # --- what it says ---
@@ -239,6 +244,7 @@ class EnergyLedger:
         if stream is None:
             stream = Stream(device.host, device.boot_id, device.uuid, device.component, device.name)
             stream.edges.begin_us = self.opened_us.get(device.boot_id)
+            stream.edges.end_us = self.closed_us
             self.streams[key] = stream
         return stream
 

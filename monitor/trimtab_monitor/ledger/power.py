@@ -41,7 +41,6 @@ _UNKNOWN_SEEN: Final = 0.25
 boards (A100, H100: 25 of 100 ms; SC24, "Accurate and Convenient Energy Measurements for GPUs")."""
 _AVERAGE_ERROR: Final = 0.01
 _IDLE_SHARE: Final = 0.15
-"""A power below this share of the limit was read of an idle device: it draws no less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +48,15 @@ class PowerField:
     """What a device's power readings are: how they are known, and what of the time they show.
 
     A reading is the mean over `window_us` (None: over the time since the reading before). `seen` is the share
-    of the time that such windows cover however often one reads. `most_w` is the most that it draws.
+    of the time that such windows cover however often one reads. `most_w` is the most that it draws; it idles
+    below `idle_w` (0: not known).
     """
 
     method: str = "model"
     window_us: int | None = None
     seen: float = 1.0
     most_w: float = 0.0
+    idle_w: float = 0.0
 
     def is_checked_by(self, interval_us: int) -> bool:
         """Whether readings so far apart show enough of the time to find a counter wrong."""
@@ -97,9 +98,9 @@ def seen_share(component: str, method: str, window_s: float | None, update_s: fl
     return _UNKNOWN_SEEN if component in ("gpu", "module") else 1.0
 
 
-def idle_w(lowest_w: float | None, most: float) -> float:
-    """The least that a device draws: the lowest power seen if it idled then, else nothing is known."""
-    return lowest_w if lowest_w is not None and lowest_w <= _IDLE_SHARE * most else 0.0
+def idle_below_w(component: str, limit_w: float | None) -> float:
+    """A power below this was read of an idle device, which draws no less; 0 if its limit is not known."""
+    return 0.0 if limit_w is None or most_w(component, limit_w) != limit_w else _IDLE_SHARE * limit_w
 
 
 def estimate(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from trimtab import wire
-from trimtab_monitor.ledger.power import PowerField, believed, most_w, seen_share
+from trimtab_monitor.ledger.power import PowerField, believed, idle_below_w, most_w, seen_share
 from trimtab_monitor.ledger.units import micros
 
 POWER_METHODS: Final = frozenset(("power_average", "power_instant", "model", "constant"))
@@ -100,6 +100,7 @@ def power_field(device: wire.Device) -> PowerField:
         window_us,
         seen_share(device.component, method, window_s, device.power_update_s),
         most_w(device.component, device.power_limit_w),
+        idle_below_w(device.component, device.power_limit_w),
     )
 
 

@@ -89,7 +89,7 @@ class Stream:
     def open(self, time_us: int) -> list[Piece]:
         """The run began, or goes on after it had ended; what was read before is not its own."""
         edges, told = self.edges, list[Piece]()
-        if edges.end_us is not None and time_us >= edges.end_us - GRACE_US:
+        if edges.end_us is not None and time_us >= edges.end_us:
             told += self._go_on()
         if edges.begin_us is None or time_us < edges.begin_us:
             told += edges.move(time_us, edges.end_us)

@@ -62,7 +62,7 @@ def test_d6_a_wrap_is_not_a_second_of_0_watts() -> None:
 
 
 def test_d6_energy_between_epochs_counts() -> None:
-    """Counted elsewhere: 300 J of 500 J, as what was used outside epochs was dropped. Here no epoch is needed."""
+    """Counted elsewhere: 300 J of 500 J, as what was used outside epochs was dropped."""
     assert ledger_of(device(range(6), counter=[100_000 * i for i in range(6)])).totals().joules == 500
 
 
