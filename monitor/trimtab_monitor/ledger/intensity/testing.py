@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
-from trimtab_monitor.ledger.intensity.values import HOUR_S, time_of
+from trimtab_monitor.ledger.intensity.provider import ProviderFailed
+from trimtab_monitor.ledger.intensity.values import HOUR_S, HourlyIntensity, Signal, ValueRefused, time_of
 from trimtab_monitor.ledger.intensity.watttime import G_PER_KWH_OF_LBS_PER_MWH
 
 TOKEN: Final = "em-s3cret"  # noqa: S105 - of a server on loopback
@@ -181,6 +183,10 @@ def _handler(server: GridServer) -> type[BaseHTTPRequestHandler]:
             if answer.hangs:
                 server.wait_for_end()
                 return
+            with suppress(OSError):  # the other end had enough
+                self._write(answer)
+
+        def _write(self, answer: Answer) -> None:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
@@ -188,15 +194,8 @@ def _handler(server: GridServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
-            if answer.drips:
-                self._drip()
-
-        def _drip(self) -> None:
-            try:
-                while not server.wait_for_end(_DRIP_S):
-                    self.wfile.write(b" ")
-            except OSError:  # the other end had enough
-                return
+            while answer.drips and not server.wait_for_end(_DRIP_S):
+                self.wfile.write(b" ")
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
             """Say nothing."""
@@ -214,3 +213,35 @@ def _time(time: int) -> str:
 
 def _uk_time(time: int) -> str:
     return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%MZ}"
+
+
+@dataclass(slots=True)
+class ScriptedProvider:
+    """A provider that tells `values` (g/kWh by hour), those in `estimated` as estimates, or fails as told.
+
+    `asked` holds the stretch of every request.
+    """
+
+    values: dict[int, float] = field(default_factory=dict)
+    estimated: set[int] = field(default_factory=set)
+    failure: ProviderFailed | ValueRefused | None = None
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    name: str = "scripted"
+    zone: str = "FR"
+    signal: Signal = "average"
+    basis: str = "lifecycle"
+    attribution: str = "nobody"
+    reach_hours: int = 24
+
+    def fetch(self, from_hour: int, to_hour: int, now: float) -> list[HourlyIntensity]:
+        """See Provider."""
+        self.asked.append((from_hour, to_hour))
+        if self.failure is not None:
+            raise self.failure
+        return [
+            HourlyIntensity(
+                self.name, self.zone, self.signal, hour, value, self.basis, hour in self.estimated, now
+            )
+            for hour, value in self.values.items()
+            if from_hour <= hour < to_hour
+        ]

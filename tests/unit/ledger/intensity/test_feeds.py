@@ -1,0 +1,101 @@
+"""The thread that asks: nobody waits for it, and it ends when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from trimtab_monitor.ledger import EnergySettings
+from trimtab_monitor.ledger.intensity.feeds import Feeds
+from trimtab_monitor.ledger.intensity.known import KnownIntensities
+from trimtab_monitor.ledger.intensity.providers import providers
+from trimtab_monitor.ledger.intensity.testing import TOKEN, Answer, GridServer
+from trimtab_monitor.ledger.intensity.values import HOUR_S
+from trimtab_monitor.store.memory import MemoryIntensities
+
+H0 = 1_767_225_600
+NOW = H0 + HOUR_S + 600.0
+LOOK_S = 0.01
+
+
+@pytest.fixture
+def grid() -> Iterator[GridServer]:
+    with GridServer({H0: 100.0}) as server:
+        yield server
+
+
+class Running:
+    """Feeds of Electricity Maps and Great Britain, whose crashes are kept."""
+
+    def __init__(self, grid: GridServer, settings: dict[str, object]) -> None:
+        asked = providers(EnergySettings.model_validate(settings))
+        self.crashes: list[BaseException] = []
+        self.table = MemoryIntensities()
+        self.feeds = Feeds(
+            asked, self.table, lambda now: [H0], self._crashed, clock=lambda: NOW, look_s=LOOK_S
+        )
+        self.known = KnownIntensities([each.provider for each in asked], self.table, self.feeds.states)
+
+    def _crashed(self, name: str, error: BaseException) -> None:
+        self.crashes.append(error)
+
+    def __enter__(self) -> Running:
+        self.feeds.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.feeds.stop()
+        assert self.crashes == []
+
+
+def electricity_maps(grid: GridServer) -> dict[str, object]:
+    return {"electricity_maps": {"url": grid.url, "zone": "FR", "token": TOKEN, "timeout_s": 20}}
+
+
+def uk(grid: GridServer) -> dict[str, object]:
+    return {"uk": {"url": grid.url, "enabled": True}}
+
+
+def test_what_a_provider_tells_is_known_to_readers(grid: GridServer) -> None:
+    with Running(grid, uk(grid)) as running:
+        grid.wait_for(1)
+        running.feeds.stop()
+        (source,) = running.known.sources([H0])
+    assert source.values == {H0: (100.0, False)}
+    assert (source.provider, source.zone, source.signal) == ("uk", "GB", "average")
+    assert source.state is not None
+    assert source.state["last_success"] == NOW
+
+
+def test_a_provider_that_hangs_keeps_neither_readers_nor_the_shutdown_waiting(grid: GridServer) -> None:
+    """Defect of a peer: its window never ends when the provider fails."""
+    grid.then(Answer(hangs=True))
+    with Running(grid, electricity_maps(grid)) as running:
+        grid.wait_for(1)
+        (source,) = running.known.sources([H0])
+        assert source.values == {}
+    (state,) = running.feeds.states()
+    assert state.last_error is not None
+    assert "stopped while it was asked" in state.last_error
+
+
+def test_a_server_that_drips_ends_with_the_shutdown(grid: GridServer) -> None:
+    grid.then(Answer(body=b"[", drips=True))
+    with Running(grid, electricity_maps(grid)) as running:
+        grid.wait_for(1)
+    assert running.known.sources([H0])[0].values == {}
+
+
+def test_nobody_set_is_nobody_asked(grid: GridServer) -> None:
+    with Running(grid, {}) as running:
+        assert running.known.sources([H0]) == []
+    assert grid.asked == []
+
+
+def test_one_request_at_a_time_over_all_providers(grid: GridServer) -> None:
+    grid.then(Answer(hangs=True))
+    both = {**uk(grid), "watttime": {"url": grid.url, "region": "X", "user": "a", "password": "b"}}
+    with Running(grid, both):
+        grid.wait_for(1)
+    assert len(grid.asked) == 1
