@@ -10,7 +10,8 @@ from trimtab_alerts.dispatcher import Dispatcher
 from trimtab_monitor import metric_names as names
 from trimtab_monitor.folding.engine import Engine
 from trimtab_monitor.intake.intake import Intake
-from trimtab_monitor.metrics.runs import Family, counter, gauge
+from trimtab_monitor.ledger.intensity.feeds import Feeds
+from trimtab_monitor.metrics.families import Family, counter, gauge
 from trimtab_monitor.store.protocols import Store
 from trimtab_monitor.stream import Hub
 
@@ -19,19 +20,27 @@ class OwnMetrics:
     """Counters and gauges of intake, fold, store, outbox and stream."""
 
     def __init__(
-        self, intake: Intake, engine: Engine, store: Store, hub: Hub, dispatcher: Dispatcher
+        self,
+        intake: Intake,
+        engine: Engine,
+        store: Store,
+        hub: Hub,
+        dispatcher: Dispatcher,
+        feeds: Feeds,
     ) -> None:
         self._intake = intake
         self._engine = engine
         self._store = store
         self._hub = hub
         self._dispatcher = dispatcher
+        self._feeds = feeds
 
     def collect(self) -> Iterator[Metric]:
         """Everything, as of now."""
         yield from self._ingest()
         yield from self._fold()
         yield from self._alerts()
+        yield from self._grid()
         yield _one(gauge, names.STREAM_CLIENTS, "Clients of the stream.", self._hub.clients)
         yield _one(counter, names.STREAM_CLIENTS_DROPPED, "Clients that did not keep up.", self._hub.dropped)
 
@@ -68,6 +77,16 @@ class OwnMetrics:
             for result, count in (("sent", counts.sent), ("retried", counts.retried), ("dead", counts.dead))
         ]
         yield counter(names.ALERT_SENDS, "Sends by what came of them.", ["destination", "result"], rows)
+
+    def _grid(self) -> Iterator[Metric]:
+        states = [((each.provider, each.zone, each.signal), each) for each in self._feeds.states()]
+        labels = ["provider", "zone", "signal"]
+        newest = [(zone, each.newest.g_per_kwh) for zone, each in states if each.newest is not None]
+        yield gauge(names.GRID_INTENSITY, "Grams of CO2e per kWh of the grid, newest hour.", labels, newest)
+        errors = [(zone, float(each.errors)) for zone, each in states]
+        yield counter(names.GRID_ERRORS, "Times a provider of intensities failed.", labels, errors)
+        told = [(zone, each.last_success) for zone, each in states if each.last_success is not None]
+        yield gauge(names.GRID_LAST_SUCCESS, "When a provider last told something.", labels, told)
 
 
 def _one(family: Family, name: str, help_: str, value: float) -> Metric:
