@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from trimtab_monitor.ledger.intensity.feed import (
@@ -122,10 +124,8 @@ def test_hours_that_are_still_to_come_are_not_asked_for() -> None:
 
 def test_midnight_and_the_end_of_summer_time_are_hours_as_any_other() -> None:
     bench = Bench()
-    midnight = (
-        1_792_882_800 + 24 * HOUR_S - 2 * HOUR_S
-    )  # around 2026-10-25 01:00 UTC, when Europe's clocks go back
-    hours = [midnight + i * HOUR_S for i in range(5)]
+    clocks_go_back = int(datetime(2026, 10, 25, 1, tzinfo=UTC).timestamp())
+    hours = [clocks_go_back + i * HOUR_S for i in range(-4, 3)]
     bench.provider.values = {each: 10.0 + i for i, each in enumerate(hours)}
     bench.feed.turn(hours, hours[-1] + HOUR_S + 60.0, 0.0)
     assert [each.hour for each in bench.kept()] == hours

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 
 import pytest
 
@@ -11,7 +13,7 @@ from trimtab_monitor.ledger.intensity.feeds import Feeds
 from trimtab_monitor.ledger.intensity.known import KnownIntensities
 from trimtab_monitor.ledger.intensity.providers import providers
 from trimtab_monitor.ledger.intensity.testing import TOKEN, Answer, GridServer
-from trimtab_monitor.ledger.intensity.values import HOUR_S
+from trimtab_monitor.ledger.intensity.values import HOUR_S, HourlyIntensity
 from trimtab_monitor.store.memory import MemoryIntensities
 
 H0 = 1_767_225_600
@@ -25,13 +27,26 @@ def grid() -> Iterator[GridServer]:
         yield server
 
 
+class Table(MemoryIntensities):
+    """Says when something is put into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filled = threading.Event()
+
+    def put(self, values: Sequence[HourlyIntensity]) -> Future[None]:
+        put = super().put(values)
+        self.filled.set()
+        return put
+
+
 class Running:
     """Feeds of Electricity Maps and Great Britain, whose crashes are kept."""
 
     def __init__(self, grid: GridServer, settings: dict[str, object]) -> None:
         asked = providers(EnergySettings.model_validate(settings))
         self.crashes: list[BaseException] = []
-        self.table = MemoryIntensities()
+        self.table = Table()
         self.feeds = Feeds(
             asked, self.table, lambda now: [H0], self._crashed, clock=lambda: NOW, look_s=LOOK_S
         )
@@ -59,7 +74,7 @@ def uk(grid: GridServer) -> dict[str, object]:
 
 def test_what_a_provider_tells_is_known_to_readers(grid: GridServer) -> None:
     with Running(grid, uk(grid)) as running:
-        grid.wait_for(1)
+        assert running.table.filled.wait(30)
         running.feeds.stop()
         (source,) = running.known.sources([H0])
     assert source.values == {H0: (100.0, False)}
