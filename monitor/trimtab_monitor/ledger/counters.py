@@ -25,11 +25,13 @@ class Expected:
     """The counts that power readings, or the counter's own rate before, suggest.
 
     `by_power`: from power known all the time in between. `is_average`: from power that shows all the time.
+    `is_dark`: nothing was read for longer than usual.
     """
 
     counts: int
     by_power: bool = False
     is_average: bool = False
+    is_dark: bool = False
 
     @property
     def least(self) -> float:
@@ -39,11 +41,12 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The counts between two readings, at most `highest`.
+    """The counts between two readings.
 
-    advance: `counts` is the whole, over `wraps` wraps. ambiguous: it may have wrapped more or less often;
-    `counts` is the likeliest, or if `is_open` the least it can be. reset: it began again from 0, `counts` is
-    what it counted since. doubtful: it advanced by `counts`, but may have begun again from 0 as well.
+    advance: `counts` is the whole, over `wraps` wraps; a `highest` above it says that the counter may have
+    begun again from 0 while nothing was read. ambiguous: it may have wrapped more or less often; `counts` is
+    the likeliest, or if `is_open` the least it can be. reset: it began again from 0, `counts` is what it
+    counted since. doubtful: it advanced by `counts`, far less than expected, or began again from 0.
     implausible: no device draws that much, `counts` is 0.
     """
 
@@ -82,8 +85,10 @@ def counter_delta(
 
 def _advanced(advance: int, current: int, range_: int | None, most: int, expected: Expected | None) -> Delta:
     """A counter that advanced by far too little, and stands so low that it can have begun again since."""
-    if range_ is not None or expected is None or current > most or advance >= expected.least:
+    if range_ is not None or expected is None or current > most:
         return Delta("advance", advance)
+    if advance >= expected.least:
+        return Delta("advance", advance, highest=most if expected.is_dark else 0)
     return Delta("reset", current) if expected.by_power else Delta("doubtful", advance)
 
 
@@ -96,8 +101,10 @@ def _lapped(base: int, seen_wraps: int, range_: int, most: int, expected: Expect
     if expected is None:
         return Delta("ambiguous", base, seen_wraps, base, highest, is_open=True)
     laps = min(max(0, round(Fraction(expected.counts - base, range_))), most_laps)
-    kind: Kind = "advance" if expected.by_power else "ambiguous"
-    return Delta(kind, base + laps * range_, laps + seen_wraps, base, highest)
+    counts = base + laps * range_
+    if expected.by_power:
+        return Delta("advance", counts, laps + seen_wraps)
+    return Delta("ambiguous", counts, laps + seen_wraps, base, highest)
 
 
 @lru_cache(maxsize=256)

@@ -182,13 +182,14 @@ class Gauge:
         interval_us = reading.time_us - span.last.time_us
         if by_power is not None:
             energy_uj = _filled_uj(span) + by_power.energy_uj
-            is_known = not self._is_far(interval_us) and not any(each.amount.gap_us for each in span.fills)
+            is_dark = self._is_far(interval_us) or any(each.amount.gap_us for each in span.fills)
             is_average = self.power.method == "power_average"
-            return Expected(to_counts(energy_uj, unit_uj(self.unit_j)), is_known, is_average)
+            return Expected(to_counts(energy_uj, unit_uj(self.unit_j)), not is_dark, is_average, is_dark)
         if self.rate_w is None:
             return None
         energy_uj = round(self.rate_w * (reading.time_us - span.counter_us))
-        return Expected(to_counts(energy_uj, unit_uj(self.unit_j)))
+        counts = to_counts(energy_uj, unit_uj(self.unit_j))
+        return Expected(counts, is_dark=self._is_far(interval_us))
 
     def _from_suspect(self, span: Span, reading: Reading, by_power: Estimate | None) -> Delta | None:
         """A value that was not believed, and from which the counter went on, was true."""
@@ -228,6 +229,8 @@ class Gauge:
     def _advanced(self, span: Span, reading: Reading, by_power: Estimate | None, delta: Delta) -> list[Entry]:
         energy_uj = self._microjoules(delta.counts)
         amount = Tally(energy_uj, energy_uj, energy_uj, reading.time_us - span.counter_us)
+        if delta.kind == "advance" and delta.highest:
+            amount.high_uj = max(energy_uj, round(self.power.most_w * amount.measured_us))
         if delta.kind == "ambiguous":
             self._widen(amount, delta, reading.time_us - span.last.time_us)
         told = Entry(
