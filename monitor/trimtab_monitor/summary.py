@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,8 +14,9 @@ from trimtab_monitor.liveness import Status
 class EnergyLine(msgspec.Struct, frozen=True):
     """IT energy of one component by one method; `joules` is none if nothing was measured.
 
-    `gap_seconds` are device seconds of which nothing is known. Lines that are not `summed` cover energy that
-    others cover too.
+    `gap_seconds` are device seconds of which nothing is known, and may have used `estimated_joules`. Other
+    jobs used `others_joules` of these devices. Lines that are not `summed` cover energy that others cover
+    too.
     """
 
     component: str
@@ -23,6 +24,20 @@ class EnergyLine(msgspec.Struct, frozen=True):
     joules: float | None
     gap_seconds: float
     summed: bool
+    estimated_joules: float = 0.0
+    others_joules: float = 0.0
+
+
+class Meters(msgspec.Struct, frozen=True):
+    """How a run's energy counters did: how often one did not simply go on, by kind.
+
+    `lowest_check` and `highest_check` are of the devices whose counter and power disagree most: energy by the
+    one over energy by the other. None where nothing is known.
+    """
+
+    counter_resets: dict[str, int] = {}
+    lowest_check: float | None = None
+    highest_check: float | None = None
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +72,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     unreadable_events: int = 0
     metrics_left_out: int = 0
     budgets: dict[str, Told] = {}
+    lost_joules: float | None = None
+    meters: Meters = Meters()
 
     @property
     def joules(self) -> float | None:
@@ -68,7 +85,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
         """The shape in which the API tells it."""
         out: dict[str, Any] = {"run": self.run, **_told(self.registration)}
         for name in self.__struct_fields__:
-            if name not in ("run", "registration", "energy", "incidents_open", "latest"):
+            if name not in _TOLD_OTHERWISE:
                 out[name] = getattr(self, name)
         out["metrics"] = sorted(self.latest)
         out["latest"] = self.latest
@@ -83,7 +100,13 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
             "gap_seconds": sum(line.gap_seconds for line in self.energy if line.summed),
             "lost_steps": self.lost_steps,
             "lost_seconds": self.lost_seconds,
+            "lost_joules": self.lost_joules,
         }
+
+
+_TOLD_OTHERWISE: Final = frozenset(
+    ("run", "registration", "energy", "lost_joules", "meters", "incidents_open", "latest")
+)
 
 
 def _told(registration: Registration) -> dict[str, Any]:

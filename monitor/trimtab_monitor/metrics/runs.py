@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -17,12 +17,10 @@ from trimtab import wire
 from trimtab_monitor import metric_names as names
 from trimtab_monitor.folding.rank_losses import HIGHEST, LOWEST, MEAN
 from trimtab_monitor.liveness import STATUSES
+from trimtab_monitor.metrics.energy import energy_metrics
+from trimtab_monitor.metrics.families import counter, each_run, gauge
 from trimtab_monitor.summary import RunSummary
 from trimtab_monitor.types import SEVERITY_RANK
-
-Labelled = tuple[Sequence[str], float]
-Rows = Iterable[Labelled]
-Family = Callable[[str, str, Sequence[str], Rows], Metric]
 
 _LATEST: Mapping[str, tuple[str, str]] = {
     wire.LOSS: (names.RUN_LOSS, "The last loss."),
@@ -39,27 +37,17 @@ _LATEST: Mapping[str, tuple[str, str]] = {
 }
 
 
-def gauge(name: str, help_: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """A gauge with a value for each row of label values."""
-    family = GaugeMetricFamily(name, help_, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
-
-
-def counter(name: str, help_: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """A counter with a value for each row of label values."""
-    family = CounterMetricFamily(name, help_, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
-
-
 class Metrics(Collector):
-    """`runs` gives the summaries to show, `own` the metrics of the collector itself."""
+    """`runs` gives the summaries to show, `priced` what they emitted and cost, `own` the collector's own."""
 
-    def __init__(self, runs: Callable[[], Sequence[RunSummary]], own: Callable[[], Iterable[Metric]]) -> None:
+    def __init__(
+        self,
+        runs: Callable[[], Sequence[RunSummary]],
+        own: Callable[[], Iterable[Metric]],
+        priced: Callable[[Sequence[RunSummary]], Iterable[Metric]] = lambda _: (),
+    ) -> None:
         self._runs = runs
+        self._priced = priced
         self._own = own
 
     def collect(self) -> Iterator[Metric]:
@@ -67,7 +55,8 @@ class Metrics(Collector):
         runs = self._runs()
         yield from _identity(runs)
         yield from _progress(runs)
-        yield from _energy(runs)
+        yield from energy_metrics(runs)
+        yield from self._priced(runs)
         yield from _stability(runs)
         yield from _loss_of_data(runs)
         yield from self._own()
@@ -108,9 +97,9 @@ def _labels(run: RunSummary) -> list[str]:
 
 
 def _progress(runs: Sequence[RunSummary]) -> Iterator[Metric]:
-    yield _each(gauge, names.RUN_STEP, "The last step done.", runs, lambda run: run.last_step)
-    yield _each(gauge, names.RUN_ATTEMPT, "How often it began again.", runs, lambda run: run.attempt)
-    yield _each(
+    yield each_run(gauge, names.RUN_STEP, "The last step done.", runs, lambda run: run.last_step)
+    yield each_run(gauge, names.RUN_ATTEMPT, "How often it began again.", runs, lambda run: run.attempt)
+    yield each_run(
         gauge,
         names.RUN_STEPS_PLANNED,
         "How many steps it wants.",
@@ -121,17 +110,17 @@ def _progress(runs: Sequence[RunSummary]) -> Iterator[Metric]:
         yield gauge(
             name, help_, ["run"], (([run.run], run.latest[metric]) for run in runs if metric in run.latest)
         )
-    yield _each(
+    yield each_run(
         gauge, names.RUN_TOKENS_PER_SECOND, "Tokens of the last step a second.", runs, _tokens_per_second
     )
-    yield _each(
+    yield each_run(
         gauge,
         names.RUN_LAST_SAMPLE,
         "When its last step ended, by the job's clock.",
         runs,
         lambda run: run.last_sample,
     )
-    yield _each(
+    yield each_run(
         gauge,
         names.RUN_LAST_HEARD,
         "When it was last heard of, by the collector's clock.",
@@ -144,29 +133,6 @@ def _tokens_per_second(run: RunSummary) -> float | None:
     tokens = run.latest.get(wire.TOKENS, run.registration.tokens_per_step)
     seconds = run.latest.get(wire.STEP_SECONDS, 0.0)
     return tokens / seconds if tokens is not None and seconds > 0 else None
-
-
-def _energy(runs: Sequence[RunSummary]) -> Iterator[Metric]:
-    yield gauge(
-        names.RUN_POWER_WATTS,
-        "What its devices draw, as last read.",
-        ["run", "component"],
-        (([run.run, component], watts) for run in runs for component, watts in run.power_w.items()),
-    )
-    lines = [(run.run, line) for run in runs for line in run.energy if line.summed]
-    labels = ["run", "component", "method"]
-    yield counter(
-        names.RUN_ENERGY_JOULES,
-        "IT energy by how it is known.",
-        labels,
-        (([run, line.component, line.method], line.joules) for run, line in lines if line.joules is not None),
-    )
-    yield counter(
-        names.RUN_ENERGY_GAP_SECONDS,
-        "Device seconds of which no energy is known.",
-        labels,
-        (([run, line.component, line.method], line.gap_seconds) for run, line in lines),
-    )
 
 
 def _stability(runs: Sequence[RunSummary]) -> Iterator[Metric]:
@@ -183,54 +149,42 @@ def _stability(runs: Sequence[RunSummary]) -> Iterator[Metric]:
         labels,
         (([run.run, each], run.incidents_total.get(each, 0)) for run in runs for each in SEVERITY_RANK),
     )
-    yield _each(
+    yield each_run(
         counter, names.RUN_ROLLBACKS, "Times that it was rolled back.", runs, lambda run: run.rollbacks
     )
-    yield _each(
+    yield each_run(
         counter, names.RUN_LOST_STEPS, "Steps done and thrown away.", runs, lambda run: run.lost_steps
     )
-    yield _each(
+    yield each_run(
         counter, names.RUN_LOST_SECONDS, "Time of steps thrown away.", runs, lambda run: run.lost_seconds
     )
 
 
 def _loss_of_data(runs: Sequence[RunSummary]) -> Iterator[Metric]:
-    yield _each(
+    yield each_run(
         counter,
         names.RUN_SAMPLES_DROPPED,
         "Samples that the job dropped.",
         runs,
         lambda run: run.samples_dropped,
     )
-    yield _each(
+    yield each_run(
         counter, names.RUN_HOOK_ERRORS, "Faults in the job's hooks.", runs, lambda run: run.hook_errors
     )
-    yield _each(
+    yield each_run(
         counter, names.RUN_FOLD_ERRORS, "Entries that had to be skipped.", runs, lambda run: run.fold_errors
     )
-    yield _each(
+    yield each_run(
         gauge,
         names.RUN_METRICS_LEFT_OUT,
         "Metrics whose last value is not told, for want of room.",
         runs,
         lambda run: run.metrics_left_out,
     )
-    yield _each(
+    yield each_run(
         counter,
         names.RUN_UNREADABLE_EVENTS,
         "Events that mean nothing as they are.",
         runs,
         lambda run: run.unreadable_events,
     )
-
-
-def _each(
-    family: Family,
-    name: str,
-    help_: str,
-    runs: Sequence[RunSummary],
-    value: Callable[[RunSummary], float | None],
-) -> Metric:
-    """One value a run, left out where it is not known."""
-    rows = [([run.run], found) for run in runs if (found := value(run)) is not None]
-    return family(name, help_, ["run"], rows)
