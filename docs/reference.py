@@ -43,6 +43,7 @@ Arguments of `trimtab.watch()` come first, then the environment.
 | `TRIMTAB_SPOOL_DAYS` | 30 | how long it may wait there |
 | `TRIMTAB_SNAPSHOT_EVERY` | 25 | steps between two snapshots in host memory, with `rollback="auto"` |
 | `TRIMTAB_SNAPSHOT_KEEP` | 4 | how many snapshots are kept |
+| `TRIMTAB_POWERCAP` | `/sys/class/powercap` | where the CPUs' energy counters are; a container, which hides the host's, may have them mounted in another place |
 | `TRIMTAB_DISABLED` | no | `1`: `watch()` does nothing |
 
 What is measured beyond the default ([what each costs](capture.md)) is asked for by

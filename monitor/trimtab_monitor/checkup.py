@@ -14,7 +14,17 @@ from trimtab.version import __version__
 from trimtab_monitor.report.address import collector_url, data_folder, is_alive
 from trimtab_monitor.settings_load import SettingsInvalid, load_settings
 
-PACKAGES: Final = ("torch", "numpy", "msgspec", "urllib3", "psutil", "nvidia-ml-py", "fastapi", "uvicorn")
+PACKAGES: Final = (
+    "torch",
+    "numpy",
+    "msgspec",
+    "urllib3",
+    "psutil",
+    "nvidia-ml-py",
+    "amdsmi",
+    "fastapi",
+    "uvicorn",
+)
 
 
 def check_up(config: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:

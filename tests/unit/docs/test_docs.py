@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import get_args
 import pytest
 
 from trimtab import job_settings
+from trimtab.sensors import rapl
 from trimtab.signals import Signals, variable
 from trimtab_monitor import kinds, metric_names
 from trimtab_monitor.cause_rules import CauseClass
@@ -66,7 +68,8 @@ def test_every_event_is_documented_with_its_fields() -> None:
 
 
 def test_every_variable_of_the_job_is_documented() -> None:
-    read = set(re.findall(r'"(TRIMTAB_[A-Z_]+)"', Path(job_settings.__file__).read_text()))
+    readers = map(inspect.getsource, (job_settings, rapl))
+    read = {name for text in readers for name in re.findall(r'"(TRIMTAB_[A-Z_]+)"', text)}
     settings = (DOCS / "settings.md").read_text()
     told = set(re.findall(r"^\| `(TRIMTAB_[A-Z_]+)`", settings, re.MULTILINE))
     assert told == read

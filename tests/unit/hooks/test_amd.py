@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from trimtab.sensors import Probe, SensorError, amd
+from trimtab.sensors import Probe, SensorError, amd, amd_library
 from trimtab.sensors.amd_visible import visible
 from trimtab.sensors.reading import DeviceInfo
 from trimtab.testing_amdsmi import AmdGpu, AmdSmi
@@ -178,3 +181,34 @@ def test_a_library_without_its_driver_is_told_with_the_remedy() -> None:
     assert (found.found, found.hidden) == (False, True)
     assert found.problem == "AMD SMI: Error code: 32 | AMDSMI_STATUS_NOT_INIT - Device not initialized"
     assert "amd-smi" in str(found.remedy)
+
+
+@pytest.fixture
+def rocm(tmp_path: Path) -> Iterator[Path]:
+    """A folder as ROCm is installed in, with its own module."""
+    folder = tmp_path / "share" / "amd_smi" / "amdsmi"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("from .inner import VALUE\n")
+    (folder / "inner.py").write_text("VALUE = 7\n")
+    yield tmp_path
+    for name in ("amdsmi", "amdsmi.inner"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.skipif(find_spec("amdsmi") is not None, reason="amdsmi is installed here")
+def test_rocms_own_module_need_not_be_installed(rocm: Path) -> None:
+    environ = {"ROCM_PATH": str(rocm)}
+    found = amd_library.find(environ, lambda library: library == f"{rocm}/lib/libamd_smi.so")
+    assert found is not None
+    assert found.VALUE == 7
+
+
+def test_a_module_of_another_version_is_none_at_all(rocm: Path) -> None:
+    (rocm / "share/amd_smi/amdsmi/inner.py").write_text("raise KeyError('libamd_smi.so')\n")
+    assert amd_library.find({"ROCM_PATH": str(rocm)}, lambda _: True) is None
+    assert "amdsmi" not in sys.modules
+
+
+def test_without_the_library_nothing_is_imported(rocm: Path) -> None:
+    assert amd_library.find({"ROCM_PATH": str(rocm)}) is None
+    assert "amdsmi" not in sys.modules
