@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 PROC: Final = Path("/proc")
+_LONGEST: Final = 4096
 
 
 class ProcessStat(NamedTuple):
@@ -23,12 +25,25 @@ class ProcessStat(NamedTuple):
 
 def read_stat(pid: int, proc: Path = PROC) -> ProcessStat | None:
     """Return what is told of a process, None if there is none of this pid; see proc_pid_stat(5)."""
-    try:
-        text = (proc / str(pid) / "stat").read_bytes()
-    except OSError:
+    text = _read(f"{proc}/{pid}/stat")
+    if text is None:
         return None
     fields = text[text.rfind(b")") + 2 :].split()  # the name before it may hold anything
     return ProcessStat(int(fields[1]), int(fields[19]), sum(map(int, fields[11:15])))
+
+
+def _read(file: str) -> bytes | None:
+    """Return the beginning of a file; `Path.read_bytes` takes thrice as long, once a process and second."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, _LONGEST)
+    except OSError:
+        return None  # the process has ended meanwhile
+    finally:
+        os.close(descriptor)
 
 
 class ProcessTree:
@@ -55,12 +70,12 @@ class ProcessTree:
 
     def _look(self) -> None:
         known, self._parents = self._parents, {}
-        for entry in self._proc.iterdir():
-            if entry.name.isdigit():
-                pid = int(entry.name)
-                parent = known.get(pid)
-                if parent is None:
-                    stat = read_stat(pid, self._proc)
-                    parent = None if stat is None else stat.parent
-                if parent is not None:
-                    self._parents[pid] = parent
+        with os.scandir(self._proc) as entries:
+            pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
+        for pid in pids:
+            parent = known.get(pid)
+            if parent is None:
+                stat = read_stat(pid, self._proc)
+                parent = None if stat is None else stat.parent
+            if parent is not None:
+                self._parents[pid] = parent

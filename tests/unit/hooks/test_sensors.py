@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from pathlib import Path
 
 import pytest
 
 from trimtab import sensors
 from trimtab.sensors import NoSensor, Probe, SteadyClock
+from trimtab.sensors.members import Members
 from trimtab.sensors.reading import DeviceInfo
 from trimtab.vocabulary import Component
 
@@ -92,3 +94,38 @@ def test_time_is_unix_time() -> None:
 
     before = time.time()
     assert before - 1 < SteadyClock()() < before + 60
+
+
+@pytest.fixture
+def locked_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A powercap tree with one package, whose counter this user may not read."""
+    zone = tmp_path / "powercap" / "intel-rapl:0"
+    (zone / "energy_uj").mkdir(parents=True)  # unreadable for root too, who runs the tests in a container
+    (zone / "name").write_text("package-0\n")
+    monkeypatch.setenv("TRIMTAB_POWERCAP", str(zone.parent))
+
+
+@pytest.mark.usefixtures("locked_tree")
+def test_counters_that_may_not_be_read_are_told_in_the_jobs_log_with_the_remedy(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    read = sensors.find_sensors(clock=clock)
+    assert "rapl" not in {sensor.name for sensor in read}
+    (told,) = [record.getMessage() for record in caplog.records if "rapl" in record.getMessage()]
+    assert "not readable by this user: sudo chmod a+r" in told
+
+
+@pytest.mark.usefixtures("locked_tree")
+@pytest.mark.skipif(not Path("/proc/1/stat").exists(), reason="there is no /proc here")
+def test_one_rank_of_a_host_tells_it(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    first = Members("r", "boot", tmp_path, pid=1)
+    first.join()
+    this = Members("r", "boot", tmp_path)
+    this.join()
+    sensors.find_sensors(this, clock)
+    assert "not readable" not in caplog.text
+    first.leave()
+    again = Members("r", "boot", tmp_path)
+    again.join()
+    sensors.find_sensors(again, clock)
+    assert "not readable" in caplog.text
