@@ -148,3 +148,71 @@ def test_a_counter_converts_to_the_same_total_at_any_rate_of_reading(steps_: lis
     fine.add(device(times, counter=counter, counter_unit_j=unit))
     coarse.add(device([times[0], times[-1]], counter=[counter[0], counter[-1]], counter_unit_j=unit))
     assert fine.totals().energy_uj == coarse.totals().energy_uj
+
+
+# --- where a run begins, ends and goes on, with counters that wrap, begin again and go away ---
+
+
+class Mark(NamedTuple):
+    """A run that begins (or goes on) or ends at a time."""
+
+    begins: bool
+    time: float
+
+
+marks = st.lists(st.tuples(st.booleans(), st.floats(0, 60)), max_size=4)
+
+
+def folded(trace: Trace, marked: list[tuple[int, Mark]], cuts: set[int]) -> EnergyLedger:
+    """A ledger that is told of each mark after so many readings, and written down at each cut."""
+    ledger = EnergyLedger()
+    at = 0
+    for cut in sorted({*cuts, *(place for place, _ in marked), len(trace.rows)}):
+        ledger.add(trace.part(at, cut))
+        at = cut
+        for place, mark in marked:
+            if place == cut and mark.begins:
+                ledger.open("boot1", T0 + mark.time)
+            elif place == cut:
+                ledger.close(T0 + mark.time)
+        ledger = restored(ledger)
+    return ledger
+
+
+@settings(deadline=None, max_examples=60)
+@given(traces(), marks, st.data())
+def test_whatever_happens_the_parts_add_up(
+    made: list[Trace], ends: list[tuple[bool, float]], data: st.DataObject
+) -> None:
+    trace = made[0]
+    places = st.integers(0, len(trace.rows))
+    marked = [(data.draw(places), Mark(*end)) for end in ends]
+    whole_ = folded(trace, marked, set())
+    cut = folded(trace, marked, data.draw(st.sets(places, max_size=5)))
+    assert cut.rows() == whole_.rows()
+    assert cut.parts == whole_.parts
+    for row in whole_.rows():
+        assert 0 <= row.tally.low_uj <= row.tally.energy_uj <= row.tally.high_uj
+        assert 0 <= row.tally.estimated_low_uj <= row.tally.estimated_uj <= row.tally.estimated_high_uj
+        assert row.tally.measured_us >= 0
+        assert row.tally.gap_us >= 0
+    total_uj = whole_.totals().energy_uj or 0
+    assert sum(row.tally.energy_uj for row in whole_.rows()) == total_uj
+    assert sum(energy_uj for _, energy_uj in whole_.by_hour()) == total_uj
+    curve = whole_.parts.curve
+    for bins in (curve.seconds, curve.minutes):
+        assert sum(bins.energy_uj) + bins.earlier.total_uj == total_uj
+
+
+@settings(deadline=None, max_examples=60)
+@given(traces(), st.floats(0, 30), st.floats(0, 30), st.data())
+def test_ends_heard_of_with_the_first_or_the_last_readings_are_the_same_ends(
+    made: list[Trace], begin: float, length: float, data: st.DataObject
+) -> None:
+    trace = made[0]
+    end = max(0.0, trace.rows[-1][0] - data.draw(st.floats(0, 4)))
+    marks_ = [Mark(True, min(begin, end)), Mark(False, end)]
+    early = folded(trace, [(0, mark) for mark in marks_], set())
+    late = folded(trace, [(0, marks_[0]), (len(trace.rows), marks_[1])], set())
+    assert early.totals().energy_uj == late.totals().energy_uj
+    assert early.totals().gap_us == late.totals().gap_us
