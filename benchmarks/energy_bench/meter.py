@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trimtab import wire
-from trimtab_monitor.ledger.ledger import EnergyLedger, Row
+from trimtab_monitor.ledger import EnergyLedger, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ static bool add_event(struct board *board, const char *word, const char *rest) {
         return false;
     event.kind = (enum kind)kind;
     event.value = strtod(values[0], NULL);
-    event.whole = strtoll(values[0], NULL, 10);
+    event.whole = (int64_t)strtoull(values[0], NULL, 10);
     event.second = strtod(values[1], NULL);
     if (event.kind == SLOW)
         snprintf(event.function, NAME_SIZE, "%s", values[1]);
