@@ -24,15 +24,17 @@ class Span:
     """Time of a device that is covered, from the first reading to the last.
 
     While the counter is away, `counter` and `counter_us` keep its last value and `fills` what was told since,
-    by the hour; when it comes back, it has the last word. `suspect` is a value and its time that was not
-    believed. `overtaken_us` is the time in which readings came that seemed late although the counter went on:
-    the clock was set back. `block` is what its counter and power told since the last check.
+    by the hour; when it comes back, it has the last word. All from `counted_from` on is counted here.
+    `suspect` is a value and its time that was not believed. `overtaken_us` is the time in which readings came
+    that seemed late although the counter went on: the clock was set back. `block` is what its counter and
+    power told since the last check.
     """
 
     first: Reading
     last: Reading
     counter: int | None = None
     counter_us: int = 0
+    counted_from: int | None = None
     fills: list[Entry] = field(default_factory=list)
     suspect: tuple[int, int] | None = None
     overtaken_us: int = 0
@@ -48,10 +50,14 @@ class Span:
         """The reading is now the last."""
         self.last = reading
         if reading.counter is not None:
+            is_new = self.counter is None or self.counted_from is None or reading.counter < self.counter
+            counted_from = reading.counter if is_new else self.counted_from
             self.rebase(reading.counter, reading.time_us)
+            self.counted_from = counted_from
 
     def rebase(self, counter: int, time_us: int) -> None:
         """Count on from this value of the counter."""
+        self.counted_from = counter
         self.counter, self.counter_us, self.fills, self.suspect = counter, time_us, [], None
         self.overtaken_us, self.overtaking_us = 0, None
 
@@ -87,6 +93,20 @@ def span_before(spans: list[Span], time_us: int) -> Span | None:
         if span.last.time_us < time_us:
             return span if time_us - span.last.time_us <= MAX_INTERVAL_US else None
     return None
+
+
+def counted_elsewhere(spans: list[Span], span: Span, counter: int) -> int:
+    """What other spans counted of the way from a span to this value of the counter.
+
+    So it is where a clock was set back, and then went on past the time at which it was.
+    """
+    counted = 0
+    for other in spans:
+        start, end = other.counted_from, other.counter
+        if other is span or start is None or end is None or span.counter is None:
+            continue
+        counted += end - start if span.counter <= start <= end <= counter else 0
+    return counted
 
 
 def start_span(spans: list[Span], reading: Reading) -> int:

@@ -15,7 +15,7 @@ from trimtab_monitor.ledger.edges import GRACE_US, Edges
 from trimtab_monitor.ledger.gauge import Gauge
 from trimtab_monitor.ledger.power import MAX_INTERVAL_US
 from trimtab_monitor.ledger.reading import Counts, Reading
-from trimtab_monitor.ledger.spans import Span, gaps_us, span_at, span_before, start_span
+from trimtab_monitor.ledger.spans import Span, counted_elsewhere, gaps_us, span_at, span_before, start_span
 from trimtab_monitor.ledger.tally import Entry, Tally
 from trimtab_monitor.ledger.units import Piece
 
@@ -83,7 +83,7 @@ class Stream:
             self.counts.missing += 1
             return told
         else:
-            told += self._book(self.gauge.measure(span, reading))
+            told += self._book(self._measure(span, reading))
         return told + self._hold()
 
     def open(self, time_us: int) -> list[Piece]:
@@ -116,6 +116,16 @@ class Stream:
 
     def _book(self, entries: Iterable[Entry]) -> list[Piece]:
         return [piece for entry in entries for piece in self.edges.book(entry)]
+
+    def _measure(self, span: Span, reading: Reading) -> list[Entry]:
+        if span.counter is None or reading.counter is None or len(self.spans) == 1:
+            return self.gauge.measure(span, reading)
+        counter, counter_us = span.counter, span.counter_us
+        span.counter += counted_elsewhere(self.spans, span, reading.counter)
+        told = self.gauge.measure(span, reading)
+        if span.counter_us == counter_us:
+            span.counter = counter
+        return told
 
     def _start_span(self, reading: Reading) -> None:
         if self.spans and reading.time_us > self.spans[-1].last.time_us:
