@@ -23,6 +23,7 @@ from trimtab_monitor.intake.admission import Admission
 from trimtab_monitor.intake.endpoint import Ingest
 from trimtab_monitor.intake.intake import Intake
 from trimtab_monitor.intake.orphans import Orphans
+from trimtab_monitor.intake.recall import recall_holders
 from trimtab_monitor.metrics.own import OwnMetrics
 from trimtab_monitor.metrics.runs import Exposition, Metrics
 from trimtab_monitor.series.reader import SeriesReader
@@ -57,8 +58,9 @@ def build(settings: Settings, folder: Path, url: str, stop: Teardown, *, embedde
     store = SqliteStore(folder / STORE_FILE, settings.storage.max_bytes)
     stop.add("store", store.close)
 
-    intake = Intake(store.log)
-    intake.append(draft_of(CollectorStarted(intake.now()))).result()
+    holders, untold = recall_holders(store, settings, time.time())
+    intake = Intake(store.log, holders=holders)
+    intake.append(draft_of(CollectorStarted(intake.now())), [draft_of(each) for each in untold]).result()
 
     public_url = settings.server.public_url or url
     dispatcher = build_dispatcher(store.outbox, settings.alerts, public_url, on_crash=server.crashed)

@@ -7,6 +7,7 @@
     alert_acked        a person took an alert
     collector_started  the collector came (back) to life
     budget_reached     a budget has come to a level at which it is told
+    devices_held       other runs hold devices of a run, or let go of them
 
 An `Entry` is what the fold takes. A `Draft` is an entry on its way into the log, a `Record` one read from
 there: their `body` is bytes, so that a store needs to know nothing of what it keeps. `time` of an entry is
@@ -15,7 +16,7 @@ when the collector received it, in Unix seconds of the collector's clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -33,6 +34,7 @@ Kind = Literal[
     "alert_acked",
     "collector_started",
     "budget_reached",
+    "devices_held",
 ]
 TrainingPhase = Literal["pretraining", "post-training", "test-time"]
 
@@ -117,7 +119,38 @@ class BudgetReached:
     reached: Reached
 
 
-Entry = Registered | BatchReceived | CommandPosted | AlertAcked | Tick | CollectorStarted | BudgetReached
+class Holding(msgspec.Struct, frozen=True, array_like=True):
+    """The run `by` held a device, [from, until) in Unix microseconds of the readings' clock.
+
+    `device` is the ledger's `device_key`. While it goes on `until_us` is `stretches.OPEN_US`; told again with
+    another end or beginning, it takes the place of what was told before of the same time.
+    """
+
+    device: str
+    by: str
+    from_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesHeld:
+    """Other runs held devices of `run` at the same time: their energy is to be divided."""
+
+    time: float
+    run: str
+    holdings: Sequence[Holding]
+
+
+Entry = (
+    Registered
+    | BatchReceived
+    | CommandPosted
+    | AlertAcked
+    | Tick
+    | CollectorStarted
+    | BudgetReached
+    | DevicesHeld
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +194,8 @@ def draft_of(entry: Entry) -> Draft:
             return Draft("collector_started", time)
         case BudgetReached(time, run, reached):
             return Draft("budget_reached", time, run, msgspec.msgpack.encode(reached))
+        case DevicesHeld(time, run, holdings):
+            return Draft("devices_held", time, run, msgspec.msgpack.encode(holdings))
 
 
 def batch_draft(run: str, received: float, batch: wire.Batch, body: bytes) -> Draft:
@@ -188,3 +223,6 @@ def entry_of(record: Record) -> Entry:
         case "budget_reached":
             reached = msgspec.msgpack.decode(record.body, type=Reached)
             return BudgetReached(record.received, record.run, reached)
+        case "devices_held":
+            holdings = msgspec.msgpack.decode(record.body, type=list[Holding])
+            return DevicesHeld(record.received, record.run, holdings)

@@ -25,6 +25,7 @@ class Ticker:
 
     def tick(self) -> None:
         """Append one, if anybody needs it."""
+        self._intake.lapse()
         if not self._engine.live:
             return
         now = self._intake.now()

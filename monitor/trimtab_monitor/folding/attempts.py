@@ -6,10 +6,17 @@ from trimtab.wire import INT64_MAX
 from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.folding.standstill import go_on, stand_still
+from trimtab_monitor.ledger.lost_work import Cause
 
 
 def enter_attempt(
-    state: RunState, attempt: int, to_step: int, left_at: float | None, resumed_at: float | None
+    state: RunState,
+    attempt: int,
+    to_step: int,
+    left_at: float | None,
+    resumed_at: float | None,
+    by_command: bool = False,
 ) -> bool:
     """The run goes on from the end of `to_step` in `attempt`; False if it is there already.
 
@@ -18,7 +25,13 @@ def enter_attempt(
     """
     if attempt <= state.attempt:
         return False
-    _lose(state, to_step, left_at)
+    known = [time for time in (left_at, resumed_at) if time is not None]
+    if known:
+        go_on(state, max(known))
+    cause: Cause = "rollback" if by_command or _was_restored(state, attempt, to_step) else "restart"
+    _lose(state, cause, to_step, left_at)
+    if cause == "restart" and state.liveness.end != "finished":
+        stand_still(state, cause, left_at)
     state.attempt = attempt
     state.last_step = min(state.last_step, to_step)
     state.liveness.rewind(to_step)
@@ -29,13 +42,18 @@ def enter_attempt(
     return True
 
 
-def _lose(state: RunState, to_step: int, left_at: float | None) -> None:
+def _was_restored(state: RunState, attempt: int, to_step: int) -> bool:
+    """Whether a command took it there, as it said before."""
+    return state.rollback.restored_step == to_step and state.rollback.attempt >= attempt
+
+
+def _lose(state: RunState, cause: Cause, to_step: int, left_at: float | None) -> None:
     steps = state.last_step - to_step
     began_at = state.timeline.time_at(to_step)
     if steps <= 0 or began_at is None or left_at is None:
         return
     steps = min(steps, INT64_MAX - state.ledger.lost_steps)  # no sender can make it more than can be kept
-    state.ledger.lose("rollback", began_at, left_at, steps)
+    state.ledger.lose(cause, began_at, left_at, steps)
 
 
 def expire_commands(state: RunState, effects: Effects) -> None:

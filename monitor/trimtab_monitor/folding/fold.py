@@ -22,6 +22,7 @@ from trimtab_monitor.entries import (
     BudgetReached,
     CollectorStarted,
     CommandPosted,
+    DevicesHeld,
     Entry,
     Registered,
     Tick,
@@ -31,6 +32,7 @@ from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.fold_batch import BatchFold
 from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.folding.standstill import go_on, stand_still
 from trimtab_monitor.folding.telling import Telling
 from trimtab_monitor.hang import where_to_look
 from trimtab_monitor.liveness import LIVE, Verdict, judge
@@ -60,6 +62,9 @@ def fold(state: RunState, entry: Entry, settings: Settings) -> Effects:
             _post(state, effects, command)
         case AlertAcked(alert=alert):
             telling.ack(alert)
+        case DevicesHeld(run=run, holdings=holdings):
+            for each in holdings:
+                state.ledger.hold(run, each.by, each.device, each.from_us, each.until_us)
     return effects
 
 
@@ -82,6 +87,10 @@ def _settle(state: RunState, settings: Settings, effects: Effects, telling: Tell
         return
     state.status, state.reason = verdict.status, verdict.reason
     effects.told = True
+    if verdict.status == "hung":
+        stand_still(state, "hang", state.last_sample)
+    elif verdict.status not in LIVE:
+        go_on(state, state.liveness.heard)
     if state.marked is not None:
         telling.incident(state.incidents.resolve(state.marked, state.last_step, now))
         state.marked = None

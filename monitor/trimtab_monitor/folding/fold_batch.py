@@ -24,7 +24,9 @@ from trimtab_monitor.folding.items import items_of
 from trimtab_monitor.folding.latest import remember
 from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.folding.standstill import first_step, go_on
 from trimtab_monitor.folding.telling import Telling
+from trimtab_monitor.liveness import TRAIN
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.types import Sample
 
@@ -79,6 +81,7 @@ class BatchFold:
     def _sample(self, sample: Sample) -> None:
         state = self._state
         self._enter(sample.attempt, sample.step - 1, None)
+        first_step(state, sample)
         state.liveness.step(sample.rank, sample.step, sample.time, self._now)
         state.last_step = max(state.last_step, sample.step)
         state.lead = sample.rank if state.lead is None else min(state.lead, sample.rank)
@@ -144,6 +147,7 @@ class BatchFold:
                 self._start(event, batch)
             case Phase(phase=phase) if batch.rank == (state.lead or 0):
                 state.liveness.enter(phase, self._now)
+                state.ledger.enter(phase, event.time)
             case CheckpointSaved():
                 if batch.rank == (state.lead or 0):
                     if event.where == "disk":
@@ -153,8 +157,12 @@ class BatchFold:
             case RunEnd(status=status, reason=reason):
                 state.liveness.ended(batch.rank, status, reason or "", event.time, self._now)
                 state.ledger.close(event.time)
+                if batch.rank == (state.lead or 0):
+                    state.ledger.enter(TRAIN, event.time)
+                go_on(state, event.time)
             case ProcessDied(pid=pid, host=host):
                 state.liveness.died(batch.rank, pid, host, event.time, self._now)
+                go_on(state, event.time)
 
     def _start(self, event: RunStart, batch: wire.Batch) -> None:
         state = self._state
@@ -170,6 +178,7 @@ class BatchFold:
             state.timeline.add(step, event.time)
         if entered or batch.rank in state.liveness.ended_ranks:
             state.liveness.start(self._now)
+            state.ledger.enter(TRAIN, event.time)
 
     def _applied(self, event: CommandApplied, attempt: int) -> None:
         """The job's answer to a command, sent in `attempt`; every rank gives one, the first counts."""
@@ -197,7 +206,7 @@ class BatchFold:
             self._telling.incident(incident)
 
     def _enter_at(self, attempt: int, to_step: int, time: float) -> None:
-        if enter_attempt(self._state, attempt, to_step, left_at=time, resumed_at=time):
+        if enter_attempt(self._state, attempt, to_step, left_at=time, resumed_at=time, by_command=True):
             expire_commands(self._state, self._effects)
 
     def _enter(self, attempt: int, to_step: int, resumed_at: float | None) -> bool:

@@ -18,7 +18,9 @@ from trimtab_monitor.folding.rank_losses import RankLosses
 from trimtab_monitor.folding.shards import ShardSums
 from trimtab_monitor.folding.timeline import Timeline
 from trimtab_monitor.incidents import IncidentBook
-from trimtab_monitor.ledger.ledger import EnergyLedger, Row
+from trimtab_monitor.ledger.ledger import EnergyLedger
+from trimtab_monitor.ledger.lost_work import Standstill
+from trimtab_monitor.ledger.rows import Row
 from trimtab_monitor.liveness import Liveness, Status
 from trimtab_monitor.rollback_state import RollbackState
 from trimtab_monitor.settings import Settings
@@ -58,6 +60,7 @@ class RunState:
     alerts: AlertBook
     liveness: Liveness
     timeline: Timeline = field(default_factory=Timeline)
+    standstill: Standstill | None = None
     shards: ShardSums = field(default_factory=ShardSums)
     losses: RankLosses = field(default_factory=RankLosses)
     power: PowerNow = field(default_factory=PowerNow)

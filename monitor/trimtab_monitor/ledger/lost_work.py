@@ -16,6 +16,14 @@ Cause = Literal["rollback", "restart", "hang"]
 CAUSES: Final[tuple[Cause, ...]] = ("rollback", "restart", "hang")
 
 
+@dataclass(slots=True)
+class Standstill:
+    """A run makes no step, for this cause, since this time (Unix seconds of the job's clock)."""
+
+    cause: Cause
+    since: float
+
+
 @dataclass(frozen=True, slots=True)
 class LostWork:
     """What was lost by one cause. A moment that several would claim is the first's alone: they add up.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TypeVar
 
 from trimtab.wire import Command
@@ -36,9 +37,9 @@ class MemoryLog:
         self._rows: list[tuple[Record, Draft]] = []
         self._batches: dict[tuple[str, int, int, int], int] = {}
 
-    def append(self, draft: Draft) -> Future[Appended]:
+    def append(self, draft: Draft, also: Sequence[Draft] = ()) -> Future[Appended]:
         """See Log."""
-        return _future(lambda: self._append(draft))
+        return _future(lambda: self._append_all(draft, also))
 
     def read(self, after: int, limit: int) -> list[Record]:
         """See Log."""
@@ -87,6 +88,11 @@ class MemoryLog:
     def forget_ticks(self, upto: int, before: float) -> Future[None]:
         """See Log."""
         return _future(lambda: self._forget_ticks(upto, before))
+
+    def _append_all(self, draft: Draft, also: Sequence[Draft]) -> Appended:
+        appended = self._append(draft)
+        last = max((self._append(each).position for each in also), default=0)
+        return replace(appended, last=last) if also else appended
 
     def _append(self, draft: Draft) -> Appended:
         identity = (draft.run, draft.attempt, draft.rank, draft.seq)

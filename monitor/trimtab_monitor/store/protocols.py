@@ -36,10 +36,14 @@ class StaleCommit(Exception):  # noqa: N818 - a state, told as such
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where an entry stands in the log; `duplicate` if it stood there before."""
+    """Where an entry stands in the log; `duplicate` if it stood there before.
+
+    `last` is the position of the last of those that were appended with it, 0 if it came alone.
+    """
 
     position: int
     duplicate: bool
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,11 @@ class Commit:
 class Log(Protocol):
     """Entries in the order in which they were appended."""
 
-    def append(self, draft: Draft) -> Future[Appended]:
+    def append(self, draft: Draft, also: Sequence[Draft] = ()) -> Future[Appended]:
         """Append an entry; a batch whose identity is there already is not appended again.
 
-        The future fails with StoreUnavailable if the entry could not be made durable.
+        Those in `also` follow it, duplicate or not, in the same transaction: all or nothing. The future fails
+        with StoreUnavailable if they could not be made durable.
         """
 
     def read(self, after: int, limit: int) -> list[Record]:

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from trimtab_monitor.entries import NO_RUN, Draft, Record
@@ -47,9 +48,9 @@ class SqliteLog:
             row = connection.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()
         self._end = int(row[0])
 
-    def append(self, draft: Draft) -> Future[Appended]:
+    def append(self, draft: Draft, also: Sequence[Draft] = ()) -> Future[Appended]:
         """See Log."""
-        future = self._database.write(lambda connection: _append(connection, draft))
+        future = self._database.write(lambda connection: _append_all(connection, draft, also))
         future.add_done_callback(self._appended)
         return future
 
@@ -103,9 +104,16 @@ class SqliteLog:
     def _appended(self, future: Future[Appended]) -> None:
         if future.exception() is not None:
             return
+        appended = future.result()
         with self._grown:
-            self._end = max(self._end, future.result().position)
+            self._end = max(self._end, appended.position, appended.last)
             self._grown.notify_all()
+
+
+def _append_all(connection: sqlite3.Connection, draft: Draft, also: Sequence[Draft]) -> Appended:
+    appended = _append(connection, draft)
+    last = max((_append(connection, each).position for each in also), default=0)
+    return replace(appended, last=last) if also else appended
 
 
 def _append(connection: sqlite3.Connection, draft: Draft) -> Appended:
