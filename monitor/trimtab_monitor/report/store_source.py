@@ -32,10 +32,14 @@ class StoreSource:
         self._store = SqliteStore(path)
         self._settings = settings
 
-    def runs(self) -> list[str]:
+    def runs(self, project: str | None = None) -> list[str]:
         """See Source."""
-        judged = [summary.run for summary in self._store.views.summaries()]
-        return [*sorted(self._store.log.known_runs().difference(judged)), *judged]
+        judged = {each.run: each.registration.project for each in self._store.views.summaries()}
+        unjudged = sorted(self._store.log.known_runs().difference(judged))
+        if project is None:
+            return [*unjudged, *judged]
+        of_unjudged = {run: self._fold_rest(run)[0].registration.project for run in unjudged}
+        return [run for run, its in {**of_unjudged, **judged}.items() if its == project]
 
     def view(self, run: str) -> RunView:
         """See Source."""
