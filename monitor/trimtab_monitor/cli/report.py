@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,7 +20,7 @@ from trimtab_monitor.report.comparison import as_json
 from trimtab_monitor.report.locate import open_source
 from trimtab_monitor.report.markdown import as_markdown
 from trimtab_monitor.report.model_card import as_model_card
-from trimtab_monitor.report.sources import find_runs
+from trimtab_monitor.report.sources import Source, find_runs, runs_of
 from trimtab_monitor.report.table import as_csv
 from trimtab_monitor.report.text import as_text
 from trimtab_monitor.settings import Settings
@@ -39,11 +39,14 @@ class Format(StrEnum):
 
 def command(
     runs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="RUN...", help="The run's id; `last` is the newest run. Several are compared."
         ),
-    ],
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All runs of a project, instead of naming them.")
+    ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to tell it.")] = Format.TEXT,
     url: Annotated[str | None, typer.Option(help="The collector to ask.  [env: TRIMTAB_URL]")] = None,
     folder: Annotated[
@@ -75,34 +78,36 @@ def command(
         "currency": currency,
     }
     with failing_as("report"):
-        _tell(_reports(runs, url, folder, settings_with(config, given)), format_)
+        if bool(runs) == (project is not None):
+            raise ValueError("give RUN (`last` is the newest), or several, or --project NAME")
+        settings = settings_with(config, given)
+        with _opened(url, folder, settings) as source:
+            found = runs_of(source, project) if project is not None else find_runs(source, runs or [])
+            reports = [build_report(source.view(run)) for run in found]
+        _tell(reports, format_, several=project is not None or len(reports) > 1)
 
 
-def _reports(
-    wanted: Sequence[str], url: str | None, folder: Path | None, settings: Settings
-) -> list[dict[str, Any]]:
-    """The report on each run, in the order given; one that is named twice counts once."""
+@contextmanager
+def _opened(url: str | None, folder: Path | None, settings: Settings) -> Iterator[Source]:
     try:
         with closing(open_source(url, folder, settings, os.environ)) as source:
-            return [build_report(source.view(run)) for run in find_runs(source, wanted)]
+            yield source
     except (StoreError, StoreUnavailable) as error:
         raise RuntimeError(str(error)) from None
 
 
-def _tell(reports: Sequence[Mapping[str, Any]], format_: Format) -> None:
+def _tell(reports: Sequence[Mapping[str, Any]], format_: Format, *, several: bool) -> None:
+    """Tell them; as JSON, several runs are a list however many there are."""
     if format_ is Format.TEXT:
         make_console().print(as_text(reports))
+    elif format_ is Format.JSON:
+        told = as_json(reports) if several else reports[0]
+        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         typer.echo(_WRITERS[format_](reports))
 
 
-def _as_json(reports: Sequence[Mapping[str, Any]]) -> str:
-    told = reports[0] if len(reports) == 1 else as_json(reports)
-    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
-
-
 _WRITERS: Final[Mapping[Format, Callable[[Sequence[Mapping[str, Any]]], str]]] = {
-    Format.JSON: _as_json,
     Format.CSV: as_csv,
     Format.MARKDOWN: as_markdown,
     Format.MODEL_CARD: as_model_card,

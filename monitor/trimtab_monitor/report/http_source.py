@@ -24,12 +24,12 @@ class HttpSource:
         self.where = self._asking.where
         self._energy = energy
 
-    def runs(self) -> list[str]:
+    def runs(self, project: str | None = None) -> list[str]:
         """See Source."""
         told = self._asking.get(f"/v1/runs?limit={_MOST_RUNS}")
         if not isinstance(told, list) or not all(isinstance(run, dict) and "run" in run for run in told):
             raise self._asking.stranger("/v1/runs")
-        return [run["run"] for run in told]
+        return [run["run"] for run in told if project in (None, run.get("project"))]
 
     def view(self, run: str) -> RunView:
         """See Source."""

@@ -25,8 +25,8 @@ class Source(Protocol):
 
     where: str
 
-    def runs(self) -> list[str]:
-        """Their ids, newest first."""
+    def runs(self, project: str | None = None) -> list[str]:
+        """Their ids, newest first; only those of a project, if one is named."""
 
     def view(self, run: str) -> RunView:
         """One of them, which there is."""
@@ -43,6 +43,20 @@ def find_runs(source: Source, wanted: Sequence[str]) -> list[str]:
     """
     runs = source.runs()
     return list(dict.fromkeys(_found(each, runs, source.where) for each in wanted))
+
+
+def runs_of(source: Source, project: str) -> list[str]:
+    """The ids of all runs of a project, newest first.
+
+    Raises:
+        ValueError: there is none.
+    """
+    runs = source.runs(project)
+    if not runs:
+        raise ValueError(
+            f"{source.where} knows no run of project {project!r}; `trimtab report RUN` names a run"
+        )
+    return runs
 
 
 def _found(wanted: str, runs: Sequence[str], where: str) -> str:

@@ -124,6 +124,25 @@ def test_several_runs_are_compared(trimtab: Trimtab, folder: Path) -> None:
     assert (unknown.exit_code, unknown.stdout) == (2, "")
 
 
+def test_all_runs_of_a_project_are_compared(trimtab: Trimtab, folder: Path) -> None:
+    by_store = told(trimtab("--project", "gpt", "--format", "json"))
+    with serving(folder, Settings()) as url:
+        _wait_until_judged(url, "new")
+        by_url = told(trimtab("--project", "gpt", "--format", "json", "--url", url))
+    judged = told(trimtab("--project", "gpt", "--format", "json"))
+    for each in (by_store, by_url, judged):
+        assert {run["run"] for run in each["runs"]} == {"old", "new"}
+    assert by_url["by_phase"] == by_store["by_phase"]
+    assert "knows no run of project 'bert'" in trimtab("--project", "bert").stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("new", "--project", "gpt")])
+def test_runs_or_a_project_must_be_named(trimtab: Trimtab, folder: Path, arguments: tuple[str, ...]) -> None:
+    result = trimtab(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "give RUN (`last` is the newest), or several, or --project NAME" in result.stderr
+
+
 def test_a_collector_that_runs_in_the_folder_is_asked(trimtab: Trimtab, folder: Path) -> None:
     with serving(folder, Settings(energy=EnergySettings(place="FR"))) as url:
         (folder / COLLECTOR_FILE).write_text(f'{{"url": "{url}", "pid": 1}}')
