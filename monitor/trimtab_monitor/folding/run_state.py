@@ -13,6 +13,7 @@ from trimtab_monitor.budget.book import BudgetBook
 from trimtab_monitor.budget.verdict import Told
 from trimtab_monitor.detectors import DetectorSet
 from trimtab_monitor.entries import Registration
+from trimtab_monitor.folding.energy_now import energy_lines, lost_joules, meters
 from trimtab_monitor.folding.power_now import PowerNow
 from trimtab_monitor.folding.rank_losses import RankLosses
 from trimtab_monitor.folding.shards import ShardSums
@@ -20,11 +21,10 @@ from trimtab_monitor.folding.timeline import Timeline
 from trimtab_monitor.incidents import IncidentBook
 from trimtab_monitor.ledger.ledger import EnergyLedger
 from trimtab_monitor.ledger.lost_work import Standstill
-from trimtab_monitor.ledger.rows import Row
 from trimtab_monitor.liveness import Liveness, Status
 from trimtab_monitor.rollback_state import RollbackState
 from trimtab_monitor.settings import Settings
-from trimtab_monitor.summary import EnergyLine, RunSummary
+from trimtab_monitor.summary import RunSummary
 from trimtab_monitor.types import Incident
 
 
@@ -120,6 +120,7 @@ def summarise(state: RunState) -> RunSummary:
     open_: dict[str, int] = {}
     for severity in state.severities.values():
         open_[severity] = open_.get(severity, 0) + 1
+    lines = energy_lines(state.ledger)
     return RunSummary(
         run=state.run,
         registration=state.registration,
@@ -136,7 +137,9 @@ def summarise(state: RunState) -> RunSummary:
         incidents_open=open_,
         incidents_total=dict(state.incidents_total),
         power_w=state.power.by_component(),
-        energy=_energy(state.ledger),
+        energy=lines,
+        lost_joules=lost_joules(state.ledger, lines),
+        meters=meters(state.ledger),
         lost_steps=state.ledger.lost_steps,
         lost_seconds=state.ledger.lost_seconds,
         rollbacks=state.rollback.rollbacks,
@@ -146,20 +149,3 @@ def summarise(state: RunState) -> RunSummary:
         unreadable_events=state.tallies.unreadable_events,
         budgets={name: Told(each.level, each.limit) for name, each in state.budgets.reached.items()},
     )
-
-
-def _energy(ledger: EnergyLedger) -> list[EnergyLine]:
-    """The ledger's rows, summed over devices."""
-    lines: dict[tuple[str, str], EnergyLine] = {}
-    for row in ledger.rows():
-        key = (row.component, row.method)
-        lines[key] = _plus(lines.get(key), row)
-    return list(lines.values())
-
-
-def _plus(line: EnergyLine | None, row: Row) -> EnergyLine:
-    if line is None:
-        return EnergyLine(row.component, row.method, row.joules, row.gap_seconds, row.summed)
-    known = [joules for joules in (line.joules, row.joules) if joules is not None]
-    joules = sum(known) if known else None
-    return EnergyLine(line.component, line.method, joules, line.gap_seconds + row.gap_seconds, line.summed)
