@@ -13,6 +13,7 @@ from trimtab import wire
 from trimtab_monitor.ledger.check import Block, Check, is_full
 from trimtab_monitor.ledger.counters import Delta, Expected, counter_delta, to_counts, to_microjoules, unit_uj
 from trimtab_monitor.ledger.power import (
+    LEAST_GAP_US,
     PLAUSIBLE_W,
     Estimate,
     PowerField,
@@ -113,7 +114,7 @@ class Gauge:
         return estimate(self.power, previous_w, current_w, interval_us, self._least_w)
 
     def _is_far(self, interval_us: int) -> bool:
-        return interval_us > gap_limit_us(self.periods_us)
+        return interval_us > LEAST_GAP_US and interval_us > gap_limit_us(self.periods_us)
 
     def _between(
         self, last: Reading, reading: Reading, by_power: Estimate | None, method: str | None = None

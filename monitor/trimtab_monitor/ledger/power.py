@@ -32,7 +32,7 @@ of the time between them."""
 
 MODELS: Final = frozenset(("model", "constant"))
 
-_LEAST_GAP_US: Final = 5 * SECOND_US
+LEAST_GAP_US: Final = 5 * SECOND_US
 _FIRST_GAP_US: Final = MINUTE_US
 _LONGEST_PERIOD_US: Final = MINUTE_US
 _PERIODS_KEPT: Final = 5
@@ -175,7 +175,7 @@ def gap_limit_us(periods_us: Sequence[int]) -> int:
     if not periods_us:
         return _FIRST_GAP_US
     usual = sorted(periods_us)[(len(periods_us) - 1) // 2]
-    return max(3 * min(usual, _LONGEST_PERIOD_US), _LEAST_GAP_US)
+    return max(3 * min(usual, _LONGEST_PERIOD_US), LEAST_GAP_US)
 
 
 def remember_period(periods_us: list[int], period_us: int) -> None:

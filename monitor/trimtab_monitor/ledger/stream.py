@@ -141,6 +141,8 @@ class Stream:
 
     def _hold(self) -> list[Piece]:
         """Tell the time between the run's ends and the readings beside them, as far as it is not told."""
+        if self.edges.end_us is None and self.tail is None and self._is_led():
+            return []
         lead, tail = self._lead(), self._tail()
         told: list[Piece] = []
         if lead != self.lead:
@@ -155,17 +157,21 @@ class Stream:
         told = [] if old is None else self.edges.count(old.taken_back())
         return told if new is None else told + self.edges.count(new)
 
+    def _is_led(self) -> bool:
+        """Whether the time before the first reading is told as well as can be."""
+        begin_us, lead = self.edges.begin_us, self.lead
+        if begin_us is None or lead is None or not self.spans:
+            return begin_us is None
+        is_same = (lead.start_us, lead.end_us) == (begin_us, self.spans[0].start_us)
+        return is_same and (lead.amount.energy_uj > 0 or self.gauge.rate_w is None)
+
     def _lead(self) -> Entry | None:
         begin_us = self.edges.begin_us
-        if begin_us is None or not self.spans:
-            return None
+        if begin_us is None or not self.spans or self._is_led():
+            return self.lead
         first = self.spans[0].first
         if not 0 < first.time_us - begin_us <= MAX_INTERVAL_US:
             return None
-        lead = self.lead
-        is_same = lead is not None and (lead.start_us, lead.end_us) == (begin_us, first.time_us)
-        if lead is not None and is_same and (lead.amount.energy_uj or self.gauge.rate_w is None):
-            return lead
         return self.gauge.hold(first, begin_us, first.time_us)
 
     def _tail(self) -> Entry | None:
