@@ -128,6 +128,37 @@ class TestMistakes:
         assert "hunter2" not in refused()
         assert "alerts.pagerduty" in refused()
 
+    @pytest.mark.parametrize(
+        ("text", "names"),
+        [
+            ("[energy.electricity_maps]\ntoken = 'hunter2'\nzone = ''\n", "energy.electricity_maps.zone"),
+            ("[energy.electricity_maps]\ntoken = 'hunter2'\n", "electricity_maps.zone is missing"),
+            ("[energy.electricity_maps]\ntokn = 'hunter2'\n", "did you mean token?"),
+            ("[energy.watttime]\npassword = 'hunter2'\nregion = 'X'\n", "energy.watttime.user"),
+            ("[energy]\nplace = 'CF'\n[energy.watttime]\npassword = 'hunter2'\nregion='X'\nuser='a'\n", "CF"),
+            ("[energy.uk]\nurl = 'http://x/?key=hunter2'\n", "energy.uk.url"),
+        ],
+    )
+    def test_no_secret_of_a_provider_of_intensities_is_told(self, text: str, names: str) -> None:
+        write(text)
+        assert "hunter2" not in refused()
+        assert names in refused()
+
+    def test_a_token_that_is_missing_is_named_with_the_remedy(self) -> None:
+        write("[energy.electricity_maps]\nzone = 'FR'\n")
+        assert refused() == (
+            "trimtab.toml:1: energy.electricity_maps: token is missing: give token or token_file, "
+            "or take the group out"
+        )
+
+    def test_hours_that_no_price_covers_are_named(self) -> None:
+        write(
+            "[energy.tariff]\ntime_zone = 'Europe/Paris'\n"
+            "[[energy.tariff.periods]]\nfrom = '06:00'\nto = '22:00'\nprice = 0.3\n"
+        )
+        assert "energy.tariff: " in refused()
+        assert "periods: mon 00:00 to mon 06:00 has no price" in refused()
+
 
 def test_every_setting_is_described() -> None:
     described = dict(fields(Settings.model_fields))
