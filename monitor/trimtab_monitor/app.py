@@ -11,10 +11,11 @@ from starlette.routing import Route
 
 from trimtab.version import __version__
 from trimtab_alerts.assembly import build_dispatcher
-from trimtab_monitor.api import alerts, commands, handlers, pages, probes, runs
+from trimtab_monitor.api import alerts, commands, handlers, pages, probes, projects, runs
 from trimtab_monitor.api.body_limit import BodyLimit
 from trimtab_monitor.api.openapi import describe
 from trimtab_monitor.api.parts import Collector
+from trimtab_monitor.budget.watch import BudgetWatch
 from trimtab_monitor.entries import CollectorStarted, draft_of
 from trimtab_monitor.folding.engine import Engine
 from trimtab_monitor.folding.told import Announcer
@@ -24,8 +25,10 @@ from trimtab_monitor.intake.endpoint import Ingest
 from trimtab_monitor.intake.intake import Intake
 from trimtab_monitor.intake.orphans import Orphans
 from trimtab_monitor.intake.recall import recall_holders
+from trimtab_monitor.ledger.intensity.assembly import build_feeds
 from trimtab_monitor.metrics.own import OwnMetrics
 from trimtab_monitor.metrics.runs import Exposition, Metrics
+from trimtab_monitor.run_ledger import RunLedgers
 from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.server import Server
 from trimtab_monitor.settings import Settings
@@ -78,6 +81,17 @@ def build(settings: Settings, folder: Path, url: str, stop: Teardown, *, embedde
     ticks.start()
     stop.add("ticks", ticks.stop)
 
+    series = SeriesReader(store.log, settings.storage.series_cache_bytes)
+    feeds, intensities = build_feeds(settings.energy, store, intake.now, server.crashed)
+    feeds.start()
+    stop.add("carbon intensities", feeds.stop)
+
+    ledgers = RunLedgers(store, settings, series, intake.now, intensities)
+    budgets = BudgetWatch(store, intake, ledgers.accounts, settings.budget)
+    looks_at_budgets = Periodic("budgets", settings.budget.every_s, budgets.look, server.crashed)
+    looks_at_budgets.start()
+    stop.add("budgets", looks_at_budgets.stop)
+
     if embedded:
         orphans = Orphans(folder / SPOOL, intake, admission)
         sweeps = Periodic("sweeps", SWEEP_S, orphans.sweep, server.crashed)
@@ -89,11 +103,11 @@ def build(settings: Settings, folder: Path, url: str, stop: Teardown, *, embedde
         looks.start()
         stop.add("idle watch", looks.stop)
 
-    own = OwnMetrics(intake, engine, store, hub, dispatcher)
+    own = OwnMetrics(intake, engine, store, hub, dispatcher, feeds)
     window_s = settings.server.metrics_window_s
     metrics = Metrics(lambda: store.views.summaries(heard_since=intake.now() - window_s), own.collect)
-    series = SeriesReader(store.log, settings.storage.series_cache_bytes)
-    collector = Collector(settings, store, intake, engine, series, hub, Exposition(metrics))
+    exposition = Exposition(metrics)
+    collector = Collector(settings, store, intake, engine, series, hub, exposition, ledgers.accounts, ledgers)
     ingest = Ingest(intake, admission, engine.progress, engine.commands_of, settings.server)
     _route(app, collector, ingest)
     return server
@@ -105,6 +119,6 @@ def _route(app: FastAPI, collector: Collector, ingest: Ingest) -> None:
     app.add_middleware(BodyLimit, limit=collector.settings.server.max_body_bytes)
     handlers.install(app)
     app.router.routes.append(Route("/v1/runs/{run}/batches", ingest.post, methods=["POST"]))
-    for part in (runs, commands, alerts, probes, pages):
+    for part in (runs, projects, commands, alerts, probes, pages):
         app.include_router(part.router)
     describe(app)

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from trimtab_alerts.settings import AlertSettings
 from trimtab_monitor.budget.settings import BudgetSettings
 from trimtab_monitor.detectors import DetectorSettings
+from trimtab_monitor.forecast.settings import ForecastSettings
 from trimtab_monitor.incidents import IncidentSettings
 from trimtab_monitor.ledger.settings import EnergySettings
 from trimtab_monitor.liveness import LivenessSettings
@@ -118,6 +119,9 @@ class Settings(BaseSettings):
     )
     energy: EnergySettings = Field(default=EnergySettings(), description="What energy costs.")
     budget: BudgetSettings = Field(default=BudgetSettings(), description="What runs may use.")
+    forecast: ForecastSettings = Field(
+        default=ForecastSettings(), description="What a forecast of the loss is held against."
+    )
     alerts: AlertSettings = Field(default=AlertSettings(), description="Who is told, and how.")
 
     @classmethod

@@ -10,9 +10,11 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from trimtab_monitor.api.problems import unknown_run
+from trimtab_monitor.budget.accounts import Accounts
 from trimtab_monitor.folding.engine import Engine
 from trimtab_monitor.intake.intake import Intake
 from trimtab_monitor.metrics.runs import Exposition
+from trimtab_monitor.run_ledger import RunLedgers
 from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.protocols import Appended, Store, Views
@@ -37,6 +39,8 @@ class Collector:
     series: SeriesReader
     hub: Hub
     exposition: Exposition
+    accounts: Accounts
+    ledgers: RunLedgers
 
     def summary(self, run: str) -> RunSummary:
         """The run as it stands.

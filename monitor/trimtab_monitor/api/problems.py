@@ -89,6 +89,19 @@ def unknown_run(run: str) -> Problem:
     )
 
 
+def unknown_project(project: str) -> Problem:
+    """No run of such a project."""
+    return Problem(
+        404,
+        "unknown-project",
+        "Unknown project",
+        f"No run of a project {_shown(project)!r} is known here.",
+        field="project",
+        value=project,
+        remedy="Look the projects of runs up in GET /v1/runs.",
+    )
+
+
 def invalid(field: str, value: object, why: str, remedy: str) -> Problem:
     """A request that does not hold what it must."""
     title = "Invalid request"

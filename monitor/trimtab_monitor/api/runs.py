@@ -15,7 +15,6 @@ from trimtab_monitor.api.problems import invalid
 from trimtab_monitor.entries import Registration, TrainingPhase
 from trimtab_monitor.folding.run_state import unpack
 from trimtab_monitor.json_out import JsonResponse
-from trimtab_monitor.ledger import priced
 from trimtab_monitor.series.reader import Attempt
 
 router: Final = APIRouter(prefix="/v1/runs", tags=["runs"], default_response_class=JsonResponse)
@@ -160,9 +159,16 @@ def incidents(run: str, parts: Parts) -> JsonResponse:
 
 
 @router.get("/{run}/ledger")
-def ledger(run: str, parts: Parts) -> JsonResponse:
-    """Its energy by device and method, gaps, carbon, cost and lost work, with the factors used."""
+def ledger(
+    run: str,
+    parts: Parts,
+    target_loss: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+) -> JsonResponse:
+    """Its energy by device and method, gaps, carbon, cost and lost work, with the factors used.
+
+    Also its budgets, and the forecast to its last step; with `target_loss` what it takes to get there.
+    """
     parts.summary(run)
     packed = parts.store.state.load(run)
     assert packed is not None, "a run with a summary has a state"
-    return JsonResponse(priced(unpack(packed).ledger, parts.settings.energy))
+    return JsonResponse(parts.ledgers.tell(unpack(packed), target_loss))

@@ -29,7 +29,7 @@ class RunBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Limit:
     """The most of one quantity. Of a run where `project` is none, else of the project or a phase of it.
 
-    `stop`: the owner of the run wants it stopped there. `currency` is what a limit in money names, if it does.
+    `stop`: the owner of the run wants it stopped there. `currency` is what a limit in money names.
     """
 
     quantity: Quantity

@@ -65,11 +65,15 @@ class BudgetSettings(BaseModel):
         """What holds for a run whose owner set nothing."""
         return RunBudget(kwh=self.kwh, kg=self.kg, cost=self.cost)
 
+    @property
+    def limits_runs(self) -> bool:
+        """Whether anything holds for each run."""
+        return any(getattr(self, quantity) is not None for quantity in QUANTITIES)
+
     def of_project(self, project: str, phase: str | None) -> list[Limit]:
         """The limits that a run of this project and phase counts to."""
-        return [
-            limit
-            for budget in self.projects
-            if budget.project == project and budget.phase in (None, phase)
-            for limit in budget.limits()
-        ]
+        return [limit for limit in self.limits_of(project) if limit.phase in (None, phase)]
+
+    def limits_of(self, project: str) -> list[Limit]:
+        """All limits of a project, those of its phases too."""
+        return [limit for budget in self.projects if budget.project == project for limit in budget.limits()]

@@ -14,6 +14,7 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     """A budget has come to `level`: the part at which a warning is told, or 1, used up; 0: below both again.
 
     `spent` is what was measured and the most that gaps may hide, `limit` the budget, both in `unit`.
+    `time` is when that was noticed, Unix seconds of the collector's clock.
     """
 
     name: str
@@ -21,13 +22,14 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     level: float
     spent: float
     limit: float
+    time: float = 0.0
     stop: bool = False
 
     def sentence(self) -> str:
         """For people.
 
         >>> Reached(name="kwh", unit="kWh", level=0.8, spent=4.1, limit=5.0).sentence()
-        '82 % of its budget is used: 4.1 of 5 kWh'
+        '82 % of the budget is used: 4.1 of 5 kWh'
         >>> Reached(name="kg of gpt", unit="kg CO2e", level=1.0, spent=5.0, limit=5.0).sentence()
         'the budget is used up: 5 of 5 kg CO2e of gpt'
         """
@@ -36,14 +38,15 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
         amount = f"{self.spent:.4g} of {self.limit:.4g} {self.unit}{of}{whose}"
         if self.level >= USED_UP:
             return f"the budget is used up: {amount}"
-        return f"{100 * self.spent / self.limit:.0f} % of its budget is used: {amount}"
+        return f"{100 * self.spent / self.limit:.0f} % of the budget is used: {amount}"
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What was last told of a budget: its level, and how much it was then."""
+    """What was last told of a budget, and when: its level, and how much it was then."""
 
     level: float
     limit: float
+    time: float = 0.0
 
 
 def level_of(spent: float, limit: float, warn_at: float) -> float:

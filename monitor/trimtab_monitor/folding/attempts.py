@@ -39,6 +39,7 @@ def enter_attempt(
     state.losses.clear()
     state.latest_steps.clear()
     state.timeline.resume(to_step, resumed_at)
+    state.effort.rewind(to_step)
     return True
 
 

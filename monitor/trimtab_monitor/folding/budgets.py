@@ -18,6 +18,8 @@ KIND: Final = "budget"
 
 def take_level(state: RunState, effects: Effects, telling: Telling, reached: Reached, now: float) -> None:
     """Tell of a budget's new level; one that was raised ends what was told of it before."""
+    if state.budgets.knows(reached):
+        return  # noticed twice before it was folded once
     before = state.budgets.on_reached(reached)
     effects.told = True
     if before is not None and reached.level < before.level:

@@ -7,10 +7,12 @@ import logging
 from trimtab import wire
 from trimtab_monitor import rollback
 from trimtab_monitor.folding.attempts import enter_attempt, expire_commands
+from trimtab_monitor.folding.device_faults import take_fault
 from trimtab_monitor.folding.effects import Effects
 from trimtab_monitor.folding.events import (
     CheckpointSaved,
     CommandApplied,
+    DeviceFault,
     Event,
     HookError,
     Phase,
@@ -26,7 +28,7 @@ from trimtab_monitor.folding.outcomes import close_command
 from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.folding.standstill import first_step, go_on
 from trimtab_monitor.folding.telling import Telling
-from trimtab_monitor.liveness import TRAIN
+from trimtab_monitor.liveness import LIVE, TRAIN
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.types import Sample
 
@@ -87,6 +89,7 @@ class BatchFold:
         state.lead = sample.rank if state.lead is None else min(state.lead, sample.rank)
         if sample.rank == state.lead:
             state.timeline.add(sample.step, sample.time)
+            state.effort.step(sample.step, sample.time)
             if sample.step >= state.timeline.steps[-1]:
                 state.last_sample = sample.time
             remember(state, sample)
@@ -132,6 +135,8 @@ class BatchFold:
                 tallies.hook_errors += count
             case CommandApplied():
                 self._applied(event, batch.attempt)
+            case DeviceFault():
+                self._fault(event, batch.rank)
             case Unreadable(why=why):
                 tallies.unreadable_events += 1
                 log.warning(
@@ -139,6 +144,11 @@ class BatchFold:
                 )
             case _ if batch.attempt >= self._state.attempt:
                 self._present_event(event, batch)
+
+    def _fault(self, event: DeviceFault, rank: int) -> None:
+        incident = take_fault(self._state, event, rank, self._now) if self._state.status in LIVE else None
+        if incident is not None:
+            self._telling.incident(incident)
 
     def _present_event(self, event: Event, batch: wire.Batch) -> None:
         state = self._state
@@ -151,7 +161,7 @@ class BatchFold:
             case CheckpointSaved():
                 if batch.rank == (state.lead or 0):
                     if event.where == "disk":
-                        state.budgets.on_checkpoint()
+                        state.budgets.on_checkpoint(state.attempt)
                     may_serve = event.finite is not False
                     state.rollback.on_checkpoint(event.step, event.id, may_serve, event.time, event.where)
             case RunEnd(status=status, reason=reason):

@@ -10,9 +10,9 @@ import msgspec
 from trimtab.wire import Command
 from trimtab_alerts.alert import AlertBook
 from trimtab_monitor.budget.book import BudgetBook
-from trimtab_monitor.budget.verdict import Told
 from trimtab_monitor.detectors import DetectorSet
 from trimtab_monitor.entries import Registration
+from trimtab_monitor.folding.effort import Effort
 from trimtab_monitor.folding.energy_now import energy_lines, lost_joules, meters
 from trimtab_monitor.folding.power_now import PowerNow
 from trimtab_monitor.folding.rank_losses import RankLosses
@@ -60,6 +60,7 @@ class RunState:
     alerts: AlertBook
     liveness: Liveness
     timeline: Timeline = field(default_factory=Timeline)
+    effort: Effort = field(default_factory=Effort)
     standstill: Standstill | None = None
     shards: ShardSums = field(default_factory=ShardSums)
     losses: RankLosses = field(default_factory=RankLosses)
@@ -147,5 +148,5 @@ def summarise(state: RunState) -> RunSummary:
         hook_errors=state.tallies.hook_errors,
         fold_errors=state.tallies.fold_errors,
         unreadable_events=state.tallies.unreadable_events,
-        budgets={name: Told(each.level, each.limit) for name, each in state.budgets.reached.items()},
+        budgets=state.budgets.told(),
     )

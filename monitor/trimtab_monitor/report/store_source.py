@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from trimtab_monitor.entries import Registered, entry_of
@@ -10,8 +11,10 @@ from trimtab_monitor.folding.fleet import Fleet
 from trimtab_monitor.folding.fold_run import Positioned, fold_run
 from trimtab_monitor.folding.run_state import RunState, new_run, summarise
 from trimtab_monitor.json_out import to_plain
-from trimtab_monitor.ledger import priced
+from trimtab_monitor.ledger.intensity.assembly import kept_intensities
 from trimtab_monitor.report.build import RunView
+from trimtab_monitor.run_ledger import RunLedgers
+from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.sqlite import SqliteStore
 
@@ -31,6 +34,9 @@ class StoreSource:
         self.where = str(path)
         self._store = SqliteStore(path)
         self._settings = settings
+        kept = kept_intensities(settings.energy, self._store)
+        series = SeriesReader(self._store.log, settings.storage.series_cache_bytes)
+        self._ledgers = RunLedgers(self._store, settings, series, time.time, kept)
 
     def runs(self, project: str | None = None) -> list[str]:
         """See Source."""
@@ -51,7 +57,7 @@ class StoreSource:
             run=to_plain(summarise(state).as_json()),
             incidents=[to_plain(each.as_json()) for each in incidents.values()],
             commands=[to_plain(each) for each in commands.values()],
-            ledger=to_plain(priced(state.ledger, self._settings.energy)),
+            ledger=to_plain(self._ledgers.tell(state)),
         )
 
     def close(self) -> None:

@@ -1,0 +1,98 @@
+"""The forecast of a run's loss, and what it costs in energy, as the API and the report tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.forecast.band import LEVEL, Band
+from trimtab_monitor.forecast.completion import LEAST_STEPS, to_go
+from trimtab_monitor.forecast.loss import LossForecast
+from trimtab_monitor.forecast.settings import ForecastSettings
+from trimtab_monitor.forecast.stretches import stops_of, stretches_of
+from trimtab_monitor.ledger.units import JOULES_PER_KWH
+from trimtab_monitor.liveness import LIVE
+
+TOO_LITTLE: Final = "no forecast of the loss yet: too few steps tell one"
+SCHEDULE: Final = (
+    "the loss is forecast by a power law; a learning rate that decays to the end lets it fall further, "
+    "so the interval is wider below"
+)
+LOOK_AHEAD: Final = 0.1
+"""Energy a step is that of the next tenth of the steps so far."""
+
+
+def loss_told(
+    state: RunState,
+    body: Mapping[str, Any],
+    found: LossForecast | None,
+    settings: ForecastSettings,
+    target: float | None,
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The loss to come, and what to know of it."""
+    if found is None:
+        return None, [TOO_LITTLE]
+    total = state.registration.total_steps
+    kwh_a_step = _kwh_a_step(state, body)
+    returns = _returns(found, settings, kwh_a_step)
+    best = found.law.best
+    told = {
+        "level": LEVEL,
+        "now": found.now,
+        "law": {"a": best.level, "b": best.fall, "c": best.exponent, "start_step": best.start},
+        "at_end": None if total is None or state.status not in LIVE else found.at(total).as_json(),
+        "per_kwh": None if not kwh_a_step else found.slope().times(1.0 / kwh_a_step).as_json(),
+        "returns": returns,
+        "target": None if target is None else _target(found, target, kwh_a_step),
+    }
+    return told, [SCHEDULE, *([returns["advice"]] if returns["diminish"] else [])]
+
+
+def _kwh_a_step(state: RunState, body: Mapping[str, Any]) -> float | None:
+    """Energy of the site that a step takes from here on, in kWh."""
+    joules, facility = body["energy"]["joules"], body["facility_joules"]
+    if not joules or not facility:
+        return None
+    steps = max(LEAST_STEPS, round(LOOK_AHEAD * state.last_step))
+    stretches, stops = stretches_of(state.effort, state.ledger), stops_of(state.effort, state.ledger)
+    ahead = to_go(stretches, state.effort.pauses, stops, steps)
+    if ahead is None or ahead.joules is None:
+        return None
+    return ahead.joules.expected / steps * (facility / joules) / JOULES_PER_KWH
+
+
+def _returns(found: LossForecast, settings: ForecastSettings, kwh_a_step: float | None) -> dict[str, Any]:
+    """What the next part of the steps brings; it diminishes if even the best that is likely is little.
+
+    At the pace of now a part of the steps takes that part of the energy.
+    """
+    steps = settings.next_share * found.step
+    gain = found.gain(steps)
+    diminish = gain.high < settings.least_gain * abs(found.now)
+    share, least = f"{100 * settings.next_share:g} %", f"{100 * settings.least_gain:g} %"
+    return {
+        "next_share": settings.next_share,
+        "kwh": None if kwh_a_step is None else kwh_a_step * steps,
+        "gain": gain.as_json(),
+        "diminish": diminish,
+        "advice": f"returns diminish: {share} more energy is forecast to lower the loss by less than {least}"
+        if diminish
+        else None,
+    }
+
+
+def _target(found: LossForecast, target: float, kwh_a_step: float | None) -> dict[str, Any]:
+    """What it takes to get to a loss; null where the power law never gets there."""
+    steps = found.steps_to(target)
+    return {
+        "loss": target,
+        "steps": None if steps is None else _finite(steps),
+        "kwh": None if steps is None or kwh_a_step is None else _finite(steps.times(kwh_a_step)),
+    }
+
+
+def _finite(band: Band) -> dict[str, Any]:
+    """A high end that may never come is null."""
+    told = band.as_json()
+    return {name: value if value < float("inf") else None for name, value in told.items()}

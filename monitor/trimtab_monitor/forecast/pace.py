@@ -1,0 +1,130 @@
+"""What a step takes from here on, of what steps took: the level now, and how sure it is.
+
+Amounts a step (seconds, joules) come by stretches of steps. They are put into groups of about as many steps
+each. Where the later half of the groups lies elsewhere than the earlier one, as after a change of batch size
+or of machines, only the later half counts, and so on: the pace of now is what the rest is done at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from trimtab_monitor.forecast.band import Draws
+
+GROUPS: Final = 24
+"""Into so many the stretches are put at most."""
+
+LEAST_GROUPS: Final = 4
+"""A change of pace is looked for in twice as many at least, and not below."""
+
+MAD_TO_SIGMA: Final = 1.4826
+MEDIAN_LOSS: Final = 1.2533
+"""The error of a median is so many times that of a mean, sqrt(pi / 2)."""
+
+APART: Final = 4.0
+"""Halves so many times their error apart, and ..."""
+
+LEAST_CHANGE: Final = 0.03
+"""... by such a part of the level, are two paces."""
+
+MOST_CORRELATED: Final = 0.9
+FAR: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What `steps` steps took in all: seconds, or joules."""
+
+    steps: float
+    total: float
+
+
+def grouped(amounts: Sequence[Amount], groups: int = GROUPS) -> list[Amount]:
+    """Neighbours put together into at most so many groups of about as many steps each."""
+    whole = sum(each.steps for each in amounts)
+    out: list[Amount] = []
+    steps = total = 0.0
+    for each in amounts:
+        steps, total = steps + each.steps, total + each.total
+        if steps >= whole / groups * (1 - 1e-9):
+            out.append(Amount(steps, total))
+            steps = total = 0.0
+    if steps > 0:
+        out.append(Amount(steps, total))
+    return out
+
+
+def at_this_pace(amounts: Sequence[Amount]) -> list[Amount]:
+    """The latest of the amounts, back to where the pace was another."""
+    kept = list(amounts)
+    while len(kept) >= 2 * LEAST_GROUPS:
+        half = _half(kept)
+        earlier, later = _rates(grouped(kept[:half], GROUPS // 2)), _rates(grouped(kept[half:], GROUPS // 2))
+        if min(len(earlier), len(later)) < LEAST_GROUPS or not _differ(earlier, later):
+            break
+        kept = kept[half:]
+    return kept
+
+
+def draw_rate(amounts: Sequence[Amount], steps_to_come: float, rng: np.random.Generator, size: int) -> Draws:
+    """Draws of the mean amount a step over the steps to come, at the pace of now.
+
+    The spread has two parts: how well the level is known from so many groups, fewer where neighbours are
+    alike, and how much the groups to come will vary by themselves.
+    """
+    groups = grouped(at_this_pace(amounts))
+    rates = _rates(groups)
+    sigma, alike = _sigma(rates), _correlation(rates)
+    count = _as_if_apart(len(rates), alike)
+    to_come = _as_if_apart(steps_to_come * len(groups) / sum(each.steps for each in groups), alike)
+    known = sigma * MEDIAN_LOSS / np.sqrt(count) * rng.standard_t(max(1.0, count - 1.0), size)
+    own = sigma / np.sqrt(to_come) * rng.standard_normal(size)
+    drawn: Draws = np.maximum(float(np.median(rates)) + known + own, 0.0)
+    return drawn
+
+
+def _as_if_apart(groups: float, alike: float) -> float:
+    """So many groups, each like its neighbours, tell as much as how many that are not."""
+    return max(1.0, groups * (1.0 - alike) / (1.0 + alike))
+
+
+def _half(amounts: Sequence[Amount]) -> int:
+    """The index at which half of the steps is done."""
+    done = np.cumsum([each.steps for each in amounts])
+    return int(np.searchsorted(done, done[-1] / 2)) + 1
+
+
+def _rates(groups: Sequence[Amount]) -> Draws:
+    return np.array([each.total / each.steps for each in groups])
+
+
+def _sigma(rates: Draws) -> float:
+    """The spread of most of them: one group with a hiccup in it does not make the forecast vague."""
+    middle = float(np.median(rates))
+    near: float = FAR * MAD_TO_SIGMA * float(np.median(np.abs(rates - middle)))
+    return float(np.std(np.clip(rates, middle - near, middle + near), ddof=1)) if len(rates) > 1 else middle
+
+
+def _differ(earlier: Draws, later: Draws) -> bool:
+    change = abs(float(np.median(later)) - float(np.median(earlier)))
+    error = float(np.hypot(_error(earlier), _error(later)))
+    return change > APART * error and change > LEAST_CHANGE * abs(float(np.median(later)))
+
+
+def _error(rates: Draws) -> float:
+    return MEDIAN_LOSS * _sigma(rates) / _as_if_apart(len(rates), _correlation(rates)) ** 0.5
+
+
+def _correlation(rates: Draws) -> float:
+    """How alike neighbouring groups are, 0 to `MOST_CORRELATED`, without the bias of few (Kendall 1954)."""
+    n = len(rates)
+    off = rates - np.mean(rates)
+    whole = float(off @ off)
+    if n <= LEAST_GROUPS or whole <= 0.0:
+        return 0.0
+    found = float(off[1:] @ off[:-1]) / whole
+    return min(MOST_CORRELATED, max(0.0, (n * found + 1.0) / (n - 3.0)))
