@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from trimtab_monitor.report import figures
 
 Report = Mapping[str, Any]
 Line = tuple[str, str]
+
+_PARTS: Final[Mapping[str, str]] = {"gpu_hours": "GPU hours"}
 
 
 def summary_lines(report: Report) -> list[Line]:
@@ -52,7 +54,7 @@ def cost_lines(report: Report) -> Iterator[Line]:
     known = {name: part for name, part in report["cost_parts"].items() if part["amount"] is not None}
     if len(known) > 1 or any(part["currency"] != report["currency"] for part in known.values()):
         for name, part in known.items():
-            yield f"Cost of {name.replace('_', ' ')}", figures.money(part["amount"], part["currency"])
+            yield f"Cost of {_PARTS.get(name, name)}", figures.money(part["amount"], part["currency"])
 
 
 def _lost(report: Report) -> Iterator[Line]:

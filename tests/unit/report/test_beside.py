@@ -69,14 +69,14 @@ def test_parts_of_a_cost_are_told_if_there_are_several_or_the_currency_differs()
     electricity = {"amount": 0.3, "currency": "EUR"}
     both = {"electricity": electricity, "gpu_hours": {"amount": 4.0, "currency": "EUR"}}
     lines = told(report(cost=4.3, currency="EUR", cost_parts=both))
-    assert (lines["Cost"], lines["Cost of gpu hours"]) == ("4.30 EUR", "4.00 EUR")
+    assert (lines["Cost"], lines["Cost of GPU hours"]) == ("4.30 EUR", "4.00 EUR")
     one = {"electricity": electricity, "gpu_hours": {"amount": None, "currency": "EUR"}}
     assert "Cost of electricity" not in told(report(cost=0.3, currency="EUR", cost_parts=one))
     foreign = {
         "electricity": {"amount": None, "currency": "EUR"},
         "gpu_hours": {"amount": 4.0, "currency": "USD"},
     }
-    assert told(report(cost=None, currency="EUR", cost_parts=foreign))["Cost of gpu hours"] == "4.00 USD"
+    assert told(report(cost=None, currency="EUR", cost_parts=foreign))["Cost of GPU hours"] == "4.00 USD"
 
 
 def test_a_budget_is_told_with_what_is_used_or_why_that_is_not_known() -> None:
