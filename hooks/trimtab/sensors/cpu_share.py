@@ -1,9 +1,10 @@
 """This job's part of the machine's CPUs, where it is not alone on them.
 
 Held is the part of the cores that is allotted to the job: by the cgroup of its Slurm job, pod or container,
-or by the batch system; runs that have no bounds of their own hold equal parts. Used is the CPU time of the
-job over that of the whole machine. Nothing is told (`None`) of a job to which, as far as is known, the whole
-machine is allotted: all that the machine draws is the job's then, the system's own work included.
+or by the batch system. Used is the CPU time of the job over that of the whole machine. Nothing is told
+(`None`) of a job to which, as far as is known, the whole machine is allotted: all that the machine draws is
+the job's then, the system's own work included. Runs to which the machine is allotted together hold equal
+parts of it, and used it in proportion to their CPU times: all that it draws is theirs.
 """
 
 from __future__ import annotations
@@ -48,9 +49,14 @@ class Host(NamedTuple):
 
 
 class _Bounds(NamedTuple):
+    """The part that is held (None: all); the group that counts the job's time (None: its processes do).
+
+    `together`: it is held with other runs, to which the whole machine is allotted as it is to this one.
+    """
+
     held: float | None
     counted: Group | None
-    """The group that counts the job's time; None: its processes do."""
+    together: bool
 
 
 class CpuShare:
@@ -67,9 +73,9 @@ class CpuShare:
         self._host = host or Host()
         self._environ = environ
         self._clock = clock
-        self._tree = TreeTime(self._host.proc)
+        self._ours, self._all = TreeTime(self._host.proc), TreeTime(self._host.proc)
         self._bounds: tuple[float, _Bounds] | None = None
-        self._last: tuple[Group | None, float, float] | None = None
+        self._last: tuple[_Bounds, float, float] | None = None
         self()
 
     def __call__(self) -> Share:
@@ -78,13 +84,13 @@ class CpuShare:
         last, self._last = self._last, None
         if bounds.held is None:
             return all_of_it()
-        job_s, host_s = self._job_s(bounds.counted), self._host_s()
-        if job_s is None or host_s is None:
+        job_s, whole_s = self._job_s(bounds.counted), self._runs_s() if bounds.together else self._host_s()
+        if job_s is None or whole_s is None:
             return Share(None, bounds.held)
-        self._last = bounds.counted, job_s, host_s
-        if last is None or last[0] != bounds.counted or host_s <= last[2]:
+        self._last = bounds, job_s, whole_s
+        if last is None or last[0] != bounds or whole_s <= last[2]:
             return Share(None, bounds.held)
-        return Share(min(1.0, max(0.0, (job_s - last[1]) / (host_s - last[2]))), bounds.held)
+        return Share(min(1.0, max(0.0, (job_s - last[1]) / (whole_s - last[2]))), bounds.held)
 
     def _look(self) -> _Bounds:
         now = self._clock()
@@ -96,9 +102,10 @@ class CpuShare:
         groups = {self._group_of(pid) for pid in self._members.ranks()}
         group = groups.pop() if len(groups) == 1 else None
         beside = self._beside(group)
-        cores = min(self._cores(group), self._host.cores)
-        held = cores / self._host.cores / (1 + beside)
-        return _Bounds(held if held < 1 else None, group if group and group.own and not beside else None)
+        allotted = min(self._cores(group), self._host.cores) / self._host.cores
+        held = allotted / (1 + beside)
+        counted = group if group and group.own and not beside else None
+        return _Bounds(held if held < 1 else None, counted, allotted == 1)
 
     def _beside(self, group: Group | None) -> int:
         """Return how many other runs hold what this one holds: all in its group, and all if it has none."""
@@ -132,7 +139,10 @@ class CpuShare:
         if group is not None:
             return worked_s(group)
         pids = self._members.pids()
-        return None if pids is None else self._tree.ticks(pids) / _TICKS_PER_S
+        return None if pids is None else self._ours.ticks(pids) / _TICKS_PER_S
+
+    def _runs_s(self) -> float:
+        return self._all.ticks(self._members.pids_of_all()) / _TICKS_PER_S
 
     def _host_s(self) -> float | None:
         """Return the seconds that the machine's CPUs have worked, all together; see proc_stat(5)."""

@@ -25,10 +25,10 @@ _NAME: Final = re.compile(r"(?P<run>.+)-(?P<space>\d+)-(?P<pid>\d+)-(?P<start>\d
 
 
 class _Ranks(NamedTuple):
-    """The ranks on this host that live, by run; and this run's ranks with all that descends from them."""
+    """The ranks on this host that live, by run; and with all that descends from them, where that is told."""
 
     by_run: dict[str, frozenset[int]]
-    ours: frozenset[int] | None
+    with_children: dict[str, frozenset[int]]
 
 
 class Members:
@@ -73,7 +73,11 @@ class Members:
 
     def pids(self) -> frozenset[int] | None:
         """Return the run's ranks on this host with their children; None where `/proc` cannot tell."""
-        return self._look().ours
+        return self._look().with_children.get(self.run)
+
+    def pids_of_all(self) -> frozenset[int]:
+        """Return the ranks on this host of all runs, with their children."""
+        return frozenset().union(*self._look().with_children.values())
 
     def ranks(self) -> frozenset[int]:
         """Return the run's ranks on this host, without their children."""
@@ -100,7 +104,7 @@ class Members:
             else:
                 _remove(file)
         ranks = {run: frozenset(pids) for run, pids in by_run.items()}
-        return _Ranks(ranks, self._below(ranks.get(self.run)))
+        return _Ranks(ranks, self._with_children(ranks))
 
     def _files(self) -> Iterator[tuple[Path, str, int, int]]:
         """Yield each rank's file with its run, pid and start, of those whose pids mean something here."""
@@ -111,11 +115,12 @@ class Members:
                 if name and name["space"] == space:
                     yield file, name["run"], int(name["pid"]), int(name["start"])
 
-    def _below(self, ranks: frozenset[int] | None) -> frozenset[int] | None:
+    def _with_children(self, ranks: dict[str, frozenset[int]]) -> dict[str, frozenset[int]]:
         try:
-            return self._tree.below(ranks) if ranks else None
+            self._tree.look()
         except OSError:
-            return None
+            return {}
+        return {run: self._tree.below(pids) for run, pids in ranks.items()}
 
     def _lives(self, pid: int, start: int) -> bool:
         stat = read_stat(pid, self._proc)

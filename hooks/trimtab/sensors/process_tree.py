@@ -53,9 +53,25 @@ class ProcessTree:
         self._proc = proc
         self._parents: dict[int, int] = {}
 
+    def look(self) -> None:
+        """See which processes there are.
+
+        Raises:
+            OSError: there is no `/proc`.
+        """
+        known, self._parents = self._parents, {}
+        with os.scandir(self._proc) as entries:
+            pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
+        for pid in pids:
+            parent = known.get(pid)
+            if parent is None:
+                stat = read_stat(pid, self._proc)
+                parent = None if stat is None else stat.parent
+            if parent is not None:
+                self._parents[pid] = parent
+
     def below(self, roots: Iterable[int]) -> frozenset[int]:
-        """Return the processes `roots` and all that descend from them, as they are now."""
-        self._look()
+        """Return the processes `roots` and all that descend from them, as they were when looked at."""
         children: dict[int, list[int]] = {}
         for pid, parent in self._parents.items():
             children.setdefault(parent, []).append(pid)
@@ -67,15 +83,3 @@ class ProcessTree:
                 found.add(pid)
                 todo += children.get(pid, ())
         return frozenset(found)
-
-    def _look(self) -> None:
-        known, self._parents = self._parents, {}
-        with os.scandir(self._proc) as entries:
-            pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
-        for pid in pids:
-            parent = known.get(pid)
-            if parent is None:
-                stat = read_stat(pid, self._proc)
-                parent = None if stat is None else stat.parent
-            if parent is not None:
-                self._parents[pid] = parent

@@ -97,13 +97,15 @@ def test_a_container_without_limits_has_the_machine(machine: Machine) -> None:
     assert machine.share(machine.rank(10, group="/"))() == ALL
 
 
-def test_two_runs_without_bounds_hold_half_each_and_use_what_they_worked(machine: Machine) -> None:
+def test_two_runs_without_bounds_have_the_machine_together(machine: Machine) -> None:
     ours, other = machine.rank(10), machine.rank(20, run="other")
     shares = [machine.share(ours), machine.share(other)]
     machine.proc.process(10, worked=300)
-    machine.proc.process(20, worked=100)
+    machine.proc.process(21, parent=20, start=2000, worked=100)
     machine.host(5)
-    assert [share() for share in shares] == [Share(0.6, 0.5), Share(0.2, 0.5)]
+    machine.now += REFRESH_S
+    assert [share() for share in shares] == [Share(0.75, 0.5), Share(0.25, 0.5)]
+    assert [share() for share in shares] == [Share(None, 0.5)] * 2, "neither has worked since"
 
 
 def test_two_runs_in_one_job_divide_what_it_holds(machine: Machine) -> None:
@@ -133,8 +135,8 @@ def test_a_run_that_comes_later_is_seen_and_one_that_goes_too(machine: Machine) 
     other = machine.rank(20, run="other")
     machine.now += REFRESH_S
     assert share() == Share(None, 0.5), "there is nothing yet to count from"
-    machine.host(4)
     machine.proc.process(10, worked=300)
+    machine.proc.process(20, worked=100)
     assert share() == Share(0.75, 0.5)
     other.leave()
     machine.now += REFRESH_S
@@ -162,10 +164,21 @@ def test_cores_that_a_batch_system_binds_are_what_it_allots(
 
 @pytest.mark.parametrize("spoil", [lambda m: (m.proc.root / "stat").unlink(), lambda m: m.host(0)])
 def test_without_the_machines_time_no_use_is_told(machine: Machine, spoil: Callable[[Machine], None]) -> None:
-    machine.rank(20, run="other")
-    share = machine.share(machine.rank(10))
+    machine.bound = {10: {0, 1}}
+    share = machine.share(machine.rank(10), PBS_JOBID="7")
     spoil(machine)
-    assert share() == Share(None, 0.5)
+    assert share() == Share(None, 0.25)
+
+
+def test_what_the_processes_worked_counts_where_no_group_does(machine: Machine) -> None:
+    machine.bound = {10: {0, 1}}
+    share = machine.share(machine.rank(10), PBS_JOBID="7")
+    machine.proc.process(10, worked=300)
+    machine.host(4)
+    assert share() == Share(0.75, 0.25)
+    machine.proc.process(10, worked=600)
+    machine.host(6)
+    assert share() == Share(1.0, 0.25), "ticks are coarse"
 
 
 def test_cores_that_slurm_allots_but_does_not_enforce_count(machine: Machine) -> None:
@@ -173,14 +186,6 @@ def test_cores_that_slurm_allots_but_does_not_enforce_count(machine: Machine) ->
     machine.group("/slurm/job_7", cpuset_cpus_effective="0-7")
     share = machine.share(machine.rank(10, group="/slurm/job_7"), SLURM_JOB_ID="7", SLURM_CPUS_ON_NODE="2")
     assert share().held == 0.25
-
-
-def test_no_more_than_all_is_used(machine: Machine) -> None:
-    machine.rank(20, run="other")
-    share = machine.share(machine.rank(10))
-    machine.proc.process(10, worked=300)
-    machine.host(2)  # ticks are coarse
-    assert share() == Share(1.0, 0.5)
 
 
 def test_where_there_is_no_proc_nothing_is_told(tmp_path: Path) -> None:
