@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
@@ -14,9 +13,8 @@ from hypothesis import strategies as st
 from trimtab import wire
 from trimtab_monitor.folding.engine import Engine
 from trimtab_monitor.settings import Settings, StorageSettings
-from trimtab_monitor.store.memory import MemoryState, MemoryStore
-from trimtab_monitor.store.protocols import Commit, StoreUnavailable
 from trimtab_monitor.testing import Story, batches_of
+from trimtab_monitor.testing.dying import DyingStore
 from trimtab_monitor.testing.reference import (
     NobodyListens,
     append,
@@ -41,27 +39,6 @@ def cut(sizes: Iterator[int]) -> list[wire.Batch]:
 WHOLE = cut(itertools.repeat(10_000))
 REFERENCE = fold_in_one(WHOLE, SETTINGS)
 EXPECTED = outcome(REFERENCE)
-
-
-class DyingState(MemoryState):
-    """The state of a store whose collector dies: from then on nothing is committed any more."""
-
-    dead = False
-
-    def commit(self, commit: Commit) -> Future[None]:
-        if not self.dead:
-            return super().commit(commit)
-        future: Future[None] = Future()
-        future.set_exception(StoreUnavailable("killed"))
-        return future
-
-
-class DyingStore(MemoryStore):
-    """A store whose collector can be killed, which loses what it had folded and not committed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.state: DyingState = DyingState(self.tables, self.outbox)
 
 
 @dataclass
