@@ -95,7 +95,8 @@ def _groups(path: str, schema: Schema, known: Schema) -> Iterator[tuple[str, Sch
         inner = _group_of(field, known)
         if inner is not None:
             below += "[]" if field.get("type") == "array" else ""
-            yield below, {**inner, "properties": dict(_plain(inner, known))}
+            optional = "default" in field and field["default"] is None
+            yield below, {**inner, "properties": dict(_plain(inner, known)), "optional": optional}
             yield from _groups(below, inner, known)
 
 
@@ -143,11 +144,13 @@ def _toml(path: str, schema: Schema) -> str:
     if not schema["properties"]:
         return ""
     repeated = path.endswith("[]")
-    lines = [f"# [[{path[:-2]}]]" if repeated else f"[{path}]"]
+    optional = repeated or schema["optional"]
+    header = f"[[{path[:-2]}]]" if repeated else f"[{path}]"
+    lines = [f"# {header}" if optional else header]
     for name, field in schema["properties"].items():
         unset = field["required"] or field.get("default") is None
         line = f"{name} =" if unset else f"{name} = {json.dumps(field['default'])}"
-        lines.append(f"# {line}" if unset or repeated else line)
+        lines.append(f"# {line}" if unset or optional else line)
     return "\n".join(lines) + "\n"
 
 
