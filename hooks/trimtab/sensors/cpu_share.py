@@ -21,6 +21,8 @@ from trimtab.sensors.process_tree import PROC
 from trimtab.sensors.tree_time import TreeTime
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_LEAST_S: Final = 0.9
+"""Over less than this, time counted in hundredths of a second says too little, and costs too much."""
 _BATCH_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
 
 
@@ -60,7 +62,7 @@ class _Bounds(NamedTuple):
 
 
 class CpuShare:
-    """Tells this job's part of the CPUs, each time since the time before."""
+    """Tells this job's part of the CPUs, anew each second."""
 
     def __init__(
         self,
@@ -76,10 +78,16 @@ class CpuShare:
         self._ours, self._all = TreeTime(self._host.proc), TreeTime(self._host.proc)
         self._bounds: tuple[float, _Bounds] | None = None
         self._last: tuple[_Bounds, float, float] | None = None
-        self()
+        self._told = clock(), self._measure()
 
     def __call__(self) -> Share:
-        """Return the shares now."""
+        """Return the shares since the time before, or what was told then if that is no second ago."""
+        now = self._clock()
+        if now - self._told[0] >= _LEAST_S:
+            self._told = now, self._measure()
+        return self._told[1]
+
+    def _measure(self) -> Share:
         bounds = self._look()
         last, self._last = self._last, None
         if bounds.held is None:

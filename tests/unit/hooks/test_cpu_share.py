@@ -31,6 +31,8 @@ class Machine:
         self.host(0)
 
     def host(self, busy_s: int) -> None:
+        """Let a second pass, in which the CPUs come to have worked so long."""
+        self.now += 1.0
         self.proc.cpus(busy_s * 100, 1_000_000)
 
     def rank(self, pid: int, run: str = "r", group: str = "/user.slice/session-1.scope") -> Members:
@@ -105,6 +107,9 @@ def test_two_runs_without_bounds_have_the_machine_together(machine: Machine) -> 
     machine.host(5)
     machine.now += REFRESH_S
     assert [share() for share in shares] == [Share(0.75, 0.5), Share(0.25, 0.5)]
+    machine.now += 0.5
+    assert [share() for share in shares] == [Share(0.75, 0.5), Share(0.25, 0.5)], "it is no second ago"
+    machine.now += 0.5
     assert [share() for share in shares] == [Share(None, 0.5)] * 2, "neither has worked since"
 
 
@@ -137,6 +142,7 @@ def test_a_run_that_comes_later_is_seen_and_one_that_goes_too(machine: Machine) 
     assert share() == Share(None, 0.5), "there is nothing yet to count from"
     machine.proc.process(10, worked=300)
     machine.proc.process(20, worked=100)
+    machine.now += 1.0
     assert share() == Share(0.75, 0.5)
     other.leave()
     machine.now += REFRESH_S
