@@ -210,6 +210,36 @@ def _energy() -> Panels:
             [Query(of_run(names.RUN_ENERGY_JOULES), by_kind)],
             units.Joule,
         ),
+        over_time(
+            Text("Energy not known", "Device seconds whose energy no sensor told: it is in no sum.", 8, 7),
+            [Query(of_run(names.RUN_ENERGY_GAP_SECONDS), by_kind)],
+            units.Seconds,
+        ),
+        over_time(
+            Text("Lost energy", "IT energy of work that was thrown away: rollbacks, restarts, hangs.", 8, 7),
+            [Query(of_run(names.RUN_LOST_JOULES), "lost")],
+            units.Joule,
+        ),
+        over_time(
+            Text("Budgets", "What of each budget is used at most; at 100 % it is spent.", 8, 7),
+            [Query(of_run(names.RUN_BUDGET_RATIO), "{{budget}}")],
+            units.PercentUnit,
+        ),
+        over_time(
+            Text(
+                "Emissions",
+                "CO2e so far, by the grid's average and by contract, with the factors that are set.",
+                12,
+                7,
+            ),
+            [Query(of_run(names.RUN_EMISSIONS_GRAMS), "{{accounting}}")],
+            units.Gram,
+        ),
+        over_time(
+            Text("Cost", "What the run has cost so far, with the prices that are set.", 12, 7),
+            [Query(of_run(names.RUN_COST), "{{currency}}")],
+            units.NoUnit,
+        ),
     ]
 
 

@@ -27,6 +27,7 @@ from trimtab_monitor.intake.orphans import Orphans
 from trimtab_monitor.intake.recall import recall_holders
 from trimtab_monitor.ledger.intensity.assembly import build_feeds
 from trimtab_monitor.metrics.own import OwnMetrics
+from trimtab_monitor.metrics.priced import PricedRuns
 from trimtab_monitor.metrics.runs import Exposition, Metrics
 from trimtab_monitor.run_ledger import RunLedgers
 from trimtab_monitor.series.reader import SeriesReader
@@ -105,7 +106,10 @@ def build(settings: Settings, folder: Path, url: str, stop: Teardown, *, embedde
 
     own = OwnMetrics(intake, engine, store, hub, dispatcher, feeds)
     window_s = settings.server.metrics_window_s
-    metrics = Metrics(lambda: store.views.summaries(heard_since=intake.now() - window_s), own.collect)
+    priced = PricedRuns(ledgers.look, intake.now)
+    metrics = Metrics(
+        lambda: store.views.summaries(heard_since=intake.now() - window_s), priced.collect, own.collect
+    )
     exposition = Exposition(metrics)
     collector = Collector(settings, store, intake, engine, series, hub, exposition, ledgers.accounts, ledgers)
     ingest = Ingest(intake, admission, engine.progress, engine.commands_of, settings.server)

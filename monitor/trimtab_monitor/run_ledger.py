@@ -7,7 +7,7 @@ from typing import Any
 
 from trimtab_monitor.budget.accounts import Accounts
 from trimtab_monitor.budget.spending import spent_of
-from trimtab_monitor.folding.run_state import RunState
+from trimtab_monitor.folding.run_state import RunState, unpack
 from trimtab_monitor.forecast.histories import Histories
 from trimtab_monitor.forecast.told import forecast_of
 from trimtab_monitor.ledger.intensity.sources import Intensities, NoIntensities
@@ -15,6 +15,7 @@ from trimtab_monitor.ledger.pricing import Work, priced
 from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.protocols import Store
+from trimtab_monitor.summary import RunSummary
 
 
 class RunLedgers:
@@ -32,6 +33,7 @@ class RunLedgers:
         intensities: Intensities | None = None,
     ) -> None:
         self._settings = settings
+        self._state = store.state
         self._histories = Histories(series)
         self._intensities = intensities or NoIntensities()
         currency = settings.energy.currency
@@ -43,6 +45,17 @@ class RunLedgers:
 
     def tell(self, state: RunState, target_loss: float | None = None) -> dict[str, Any]:
         """The body of `GET /v1/runs/{run}/ledger`."""
+        body = self.budgeted(state)
+        body["forecast"] = forecast_of(state, body, self._histories, self._settings.forecast, target_loss)
+        return body
+
+    def look(self, run: RunSummary) -> dict[str, Any] | None:
+        """What a run has come to, as far as it is folded; none if nothing of it is."""
+        packed = self._state.load(run.run)
+        return None if packed is None else self.budgeted(unpack(packed))
+
+    def budgeted(self, state: RunState) -> dict[str, Any]:
+        """That body without the forecast, which takes the longest."""
         body = self.price(state)
         registration = state.registration
         lines = [
@@ -50,7 +63,6 @@ class RunLedgers:
             *self.accounts.project_lines(registration.project, registration.phase),
         ]
         body["budget"] = {"lines": [line.as_json() for line in lines]}
-        body["forecast"] = forecast_of(state, body, self._histories, self._settings.forecast, target_loss)
         return body
 
 

@@ -43,8 +43,8 @@ class Metrics(Collector):
     def __init__(
         self,
         runs: Callable[[], Sequence[RunSummary]],
+        priced: Callable[[Sequence[RunSummary]], Iterable[Metric]],
         own: Callable[[], Iterable[Metric]],
-        priced: Callable[[Sequence[RunSummary]], Iterable[Metric]] = lambda _: (),
     ) -> None:
         self._runs = runs
         self._priced = priced

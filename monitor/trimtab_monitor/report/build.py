@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from trimtab_monitor.report.beside import beside
+from trimtab_monitor.report.forecast_lines import forecast_notes
 
 _ROW: Final = ("host", "device", "component", "method", "joules", "gap_seconds")
 
@@ -53,7 +54,7 @@ def build_report(view: RunView) -> dict[str, Any]:
         "facility_joules": ledger["facility_joules"],
         "factors": ledger["factors"],
         **beside(ledger),
-        "assumptions": [*_unfinished(view.run), *_priced_by(ledger["factors"]), *ledger["notes"]],
+        "assumptions": [*_unfinished(view), *_priced_by(ledger["factors"]), *ledger["notes"]],
     }
 
 
@@ -62,9 +63,10 @@ def _energy(energy: Mapping[str, Any]) -> dict[str, Any]:
     return {"joules": energy["joules"], "by": rows}
 
 
-def _unfinished(run: Mapping[str, Any]) -> Iterator[str]:
-    if run["status"] not in ("finished", "failed"):
-        yield f"the run is {run['status']}: these are the figures so far"
+def _unfinished(view: RunView) -> Iterator[str]:
+    if view.run["status"] not in ("finished", "failed"):
+        yield f"the run is {view.run['status']}: these are the figures so far"
+        yield from forecast_notes(view.ledger.get("forecast"))
 
 
 def _priced_by(factors: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from trimtab_monitor.report import figures
+from trimtab_monitor.report.forecast_lines import forecast_lines
 
 Report = Mapping[str, Any]
 Line = tuple[str, str]
@@ -15,7 +16,14 @@ _PARTS: Final[Mapping[str, str]] = {"gpu_hours": "GPU hours"}
 
 def summary_lines(report: Report) -> list[Line]:
     """What is always told, and what there is beside it."""
-    return [*_energy(report), *_emissions(report), *cost_lines(report), *_lost(report), *_budgets(report)]
+    return [
+        *_energy(report),
+        *_emissions(report),
+        *cost_lines(report),
+        *_lost(report),
+        *_budgets(report),
+        *forecast_lines(report["forecast"]),
+    ]
 
 
 def _energy(report: Report) -> Iterator[Line]:

@@ -28,6 +28,11 @@ QUERIES = [
 RUN = "gpt-20261122-120000-abcd"
 STEPS = 200
 DEADLINE_SECONDS = 90.0
+PRICED = {
+    "TRIMTAB_ENERGY__PLACE": "FR",
+    "TRIMTAB_ENERGY__PRICE_PER_KWH": "0.25",
+    "TRIMTAB_BUDGET__KWH": "1",
+}
 
 
 def get(url: str, **query: Any) -> Any:
@@ -137,6 +142,8 @@ def house(
     prometheus, alertmanager = find_tool("prometheus"), find_tool("prometheus-alertmanager")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TRIMTAB_DIR", str(folder / "trimtab"))
+        for name, value in PRICED.items():
+            environment.setenv(name, value)
         command = [sys.executable, "-m", "trimtab_monitor", "serve", "--port", str(ports["collector"])]
         start_program(command, f"{urls['collector']}/readyz")
     a_run(urls["collector"])
@@ -223,6 +230,8 @@ def test_the_figures_are_the_runs(house: House) -> None:
     assert value("Step") == STEPS
     assert value("Power") == 412.5
     assert value("IT energy") == pytest.approx(412.5 * (STEPS - 1), rel=1e-6)
+    assert value("Emissions") == pytest.approx(412.5 * (STEPS - 1) / 3.6e6 * 44.18, rel=1e-6)
+    assert value("Cost") == pytest.approx(412.5 * (STEPS - 1) / 3.6e6 * 0.25, rel=1e-6)
     assert value("Loss") != value("Loss"), "the last loss is NaN, and stays so"
     assert value("Tokens per second") == 4096.0
 

@@ -115,3 +115,32 @@ def test_an_older_collector_tells_less_and_is_read_all_the_same() -> None:
     assert told_by_it["water_l"] is told_by_it["forecast"] is None
     (line,) = csv.DictReader(io.StringIO(as_csv([told_by_it])))
     assert (line["water_l"], line["gpu_hours"]) == ("", "")
+
+
+BAND = {"low": 1.0, "expected": 2.0, "high": 3.0}
+
+
+def test_a_forecast_is_told_with_its_intervals_and_what_to_know_of_it() -> None:
+    total = {"kwh": BAND, "emissions_g": {"location": BAND, "market": None}, "cost": BAND, "currency": "EUR"}
+    forecast = {
+        "completion": {"steps_to_go": 500, "seconds": {**BAND, "high": 90.0}, "total": total},
+        "loss": {"at_end": BAND},
+        "tokens": {"per_parameter": 5.0, "per_parameter_at_end": 22.4, "compute_optimal_per_parameter": 20.0},
+        "notes": ["the loss is forecast by a power law"],
+    }
+    lines = told(report(forecast=forecast))
+    assert lines["Time for 500 steps to go"] == "2.0 s (between 1.0 s and 90.0 s)"
+    assert lines["Energy of the site at the end"] == "2.000 kWh (between 1.000 kWh and 3.000 kWh)"
+    assert lines["Emissions at the end, location-based"] == "2 g (between 1 g and 3 g)"
+    assert lines["Cost at the end"] == "2.00 EUR (between 1.00 EUR and 3.00 EUR)"
+    assert lines["Loss at the end, forecast"] == "2 (between 1 and 3)"
+    assert lines["Tokens per parameter"] == "5, 22.4 at the end, compute-optimal is about 20"
+
+
+def test_a_forecast_that_cannot_be_made_is_a_note_of_a_run_that_goes_on() -> None:
+    nothing = {"completion": None, "loss": None, "tokens": None, "notes": ["no forecast: give total_steps"]}
+    view = run_view(ledger_of(device([0, 10], counter=[0, 10])), status="running")
+    going = build_report(replace(view, ledger={**view.ledger, "forecast": nothing}))
+    assert "no forecast: give total_steps" in going["assumptions"]
+    assert not any("forecast" in each for each in report(forecast=nothing)["assumptions"])
+    assert not any("end" in name for name in told(going))
