@@ -43,12 +43,12 @@ def probe(
         return Probe(NoSensor("nvml"), problem=f"there is no NVIDIA driver here ({LIBRARY})", remedy=_REMEDY)
     nvml = load() if nvml is None else nvml
     if nvml is None:
-        return Probe(NoSensor("nvml"), problem="the module pynvml is not installed", remedy=_REMEDY)
+        return Probe(NoSensor("nvml"), (), "the module pynvml is not installed", _REMEDY, hidden=True)
     driver = Driver(nvml, clock)
     try:
         driver.open()
     except nvml.NVMLError as error:
-        return Probe(NoSensor("nvml"), problem=f"NVML: {error}", remedy=_REMEDY)
+        return Probe(NoSensor("nvml"), (), f"NVML: {error}", _REMEDY, hidden=True)
     boards = visible_boards(driver, environ.get("CUDA_VISIBLE_DEVICES"))
     pids = _nobody if members is None else members.pids
     return _probe_boards(boards, lambda board, meter: NvmlSensor(board, meter, clock, pids, pause))

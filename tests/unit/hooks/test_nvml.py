@@ -309,3 +309,4 @@ def test_without_a_driver_there_is_no_sensor_and_a_remedy() -> None:
     assert probe.sensor.read() == []
     assert probe.problem == "NVML: Driver Not Loaded"
     assert "nvidia-smi" in str(probe.remedy)
+    assert probe.hidden
