@@ -111,8 +111,10 @@ def _settings(config: Path | None) -> dict[str, Any]:
         return {"problem": str(error), "remedy": "correct the setting that is named"}
     unset = {
         "pue": not energy.pue_is_set,
-        "place": energy.place is None and energy.intensity_g_per_kwh is None,
-        "price_per_kwh": energy.price_per_kwh is None,
+        "place": energy.grid is None and energy.intensity_g_per_kwh is None,
+        "price_per_kwh": energy.price_per_kwh is None
+        and energy.tariff is None
+        and energy.price_per_gpu_hour is None,
     }
     names = [f"TRIMTAB_ENERGY__{name.upper()}" for name, is_unset in unset.items() if is_unset]
     remedy = f"for carbon and cost, set {', '.join(names)}" if names else None

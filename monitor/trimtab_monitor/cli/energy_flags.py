@@ -20,6 +20,9 @@ _FLAGS: Final = {
 }
 """The flags that are not called as the settings that they set."""
 
+_NOBODY_ASKED: Final = {"electricity_maps": None, "uk": {"enabled": False}, "watttime": None}
+"""Hourly values are those of the settings' place: where a flag names another grid, none of them holds."""
+
 
 def settings_with(config: Path | None, given: Mapping[str, Any]) -> Settings:
     """The settings, with the energy settings that were given as flags; None was not given.
@@ -30,6 +33,8 @@ def settings_with(config: Path | None, given: Mapping[str, Any]) -> Settings:
     energy = {name: value for name, value in given.items() if value is not None}
     if "place" in energy and "intensity_g_per_kwh" not in energy:
         energy["intensity_g_per_kwh"] = None  # a place that is given goes before an intensity that is set
+    if energy.keys() & {"place", "intensity_g_per_kwh"}:
+        energy |= _NOBODY_ASKED
     try:
         return load_settings(config, {"energy": energy} if energy else None, _FLAGS)
     except SettingsInvalid as error:

@@ -83,8 +83,10 @@ class TariffSettings(BaseModel):
 
         Zones differ from UTC by whole quarter-hours and tariffs change on them, so four looks are exact.
         """
-        quarters = range(hour, hour + HOUR_S, QUARTER_S)
-        return sum(self._price_at(time) for time in quarters) / len(quarters)
+        if hour not in self._known:
+            quarters = range(hour, hour + HOUR_S, QUARTER_S)
+            self._known[hour] = sum(self._price_at(time) for time in quarters) / len(quarters)
+        return self._known[hour]
 
     def _price_at(self, time: int) -> float:
         local = datetime.fromtimestamp(time, self._zone)
@@ -97,6 +99,11 @@ class TariffSettings(BaseModel):
             for quarter in period.quarters():
                 prices[quarter].append(period.price)
         return prices
+
+    @cached_property
+    def _known(self) -> dict[int, float]:
+        """Prices by hour that were asked for: ledgers are read again and again, for the same hours."""
+        return {}
 
     @cached_property
     def _zone(self) -> ZoneInfo:

@@ -1,0 +1,34 @@
+"""Energy settings as flags, before those of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trimtab_monitor.cli.energy_flags import settings_with
+
+FILE = """
+[energy]
+place = "FR"
+[energy.electricity_maps]
+token = "s3cret"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "trimtab.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_hourly_values_of_the_place_that_is_set_do_not_hold_elsewhere(config: Path) -> None:
+    for flags in ({"place": "US-GA"}, {"intensity_g_per_kwh": 30.0}):
+        assert settings_with(config, flags).energy.electricity_maps is None
+
+
+def test_other_flags_leave_them_as_they_are(config: Path) -> None:
+    energy = settings_with(config, {"pue": 1.2, "place": None}).energy
+    assert energy.electricity_maps is not None
+    assert energy.electricity_maps_zone == "FR"
