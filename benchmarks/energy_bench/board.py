@@ -36,9 +36,10 @@ class Event:
 def reset(
     start_s: float, end_s: float, counts_from_s: float | None = None, *, needs_init: bool = False
 ) -> Event:
-    """The driver is reloaded: no call answers, and the counter begins anew, at the end unless told.
+    """The board is reset: no call on it answers, and the counter begins anew, at the end unless told.
 
-    With `needs_init` handles of before stay dead until nvmlInit is called again.
+    With `needs_init` the whole driver is reloaded, and what was opened before stays closed until nvmlInit is
+    called again.
     """
     return Event(
         "reset", start_s, end_s, (end_s if counts_from_s is None else counts_from_s, int(needs_init))

@@ -65,7 +65,7 @@ class Case:
 
 CONSTANT: Final = steps((30.0, 700.0))
 STEP: Final = steps((10.0, 100.0), (10.0, 700.0), (10.0, 100.0))
-BURST: Final = steps((28.7, 60.0), (1.3, 700.0))
+BURST: Final = steps((27.5, 60.0), (2.5, 700.0))
 SECONDS: Final = wave(40.0, 1.0, 0.8, 650.0, 250.0)
 LOCKED: Final = wave(30.0, 0.1, 0.5, 600.0, 200.0)
 """The sensor's window, 25 ms of every 100, lies in the same half of each period."""
@@ -107,8 +107,8 @@ def _mishaps() -> list[Case]:
     unseen = _case("reset never seen", COUNTER, CONSTANT, reset(5.0, 12.0, 5.2), hidden=True)
     young = replace(unseen.boards[0], initial_j=200.0)
     return [
-        _case("reset", COUNTER, CHECKPOINTS, reset(13.0, 13.6)),
-        _case("reload", COUNTER, CHECKPOINTS, reset(13.0, 14.6, needs_init=True)),
+        _case("reset", COUNTER, CHECKPOINTS, reset(13.0, 13.6), hidden=True),
+        _case("reload", COUNTER, CHECKPOINTS, reset(13.0, 14.6, needs_init=True), hidden=True),
         replace(unseen, boards=(young,)),
         _case("outage", COUNTER, STEP, outage(8.0, 18.0)),
         *(_case("outage", kind, STEP, outage(8.0, 18.0), hidden=True) for kind in (AVERAGE, INSTANT)),

@@ -11,7 +11,8 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +119,20 @@ def environment(library: Path, script: Path) -> Mapping[str, str]:
     others = os.environ.get("LD_LIBRARY_PATH")
     folders = str(library.parent) if not others else f"{library.parent}:{others}"
     return {**os.environ, "LD_LIBRARY_PATH": folders, SCRIPT: str(script)}
+
+
+@contextmanager
+def playing(script: Script, path: Path) -> Iterator[None]:
+    """Write a script, and name it to the driver within this process, until the block is left."""
+    before = os.environ.get(SCRIPT)
+    os.environ[SCRIPT] = str(script.write(path))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SCRIPT]
+        else:
+            os.environ[SCRIPT] = before
 
 
 def load_pynvml(library: Path) -> Any:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
-from energy_bench.driver import VirtualClock
+from energy_bench.cases import Case
+from energy_bench.driver import Script, VirtualClock, load_pynvml, playing
 from energy_bench.meter import Meter, Told
+from energy_bench.powercap import PowercapTree
+from trimtab.sensors import nvml, rapl
 from trimtab.sensors.reading import EdgeSensor, Reading, Sensor, SensorError
 from trimtab.sensors.readings import Readings
 from trimtab.sensors.sampler import PERIOD_S, next_due
@@ -18,6 +22,8 @@ BATCH_S: Final = 5.0
 """How often readings are sent."""
 FOUND_S: Final = 0.02
 """How long after the job's start the sensors are found."""
+_PASSES_S: Final = 1e-6
+"""What passes between two looks at a clock, which by itself stands still."""
 
 
 class VirtualRun:
@@ -68,7 +74,7 @@ class VirtualRun:
         yield edges.read_first if edges else sensor.read
         while True:
             share = self._random.random() if sensor.draw_times else 0.0
-            due_s = next_due(start_s, self._clock(), period_s, share)
+            due_s = next_due(start_s, self._clock() + _PASSES_S, period_s, share)
             if due_s >= self._seconds:
                 break
             self._clock.set(due_s)
@@ -77,6 +83,21 @@ class VirtualRun:
         yield edges.read_last if edges else sensor.read
 
 
-def unix(clock: VirtualClock) -> Callable[[], float]:
+def measure(case: Case, library: Path, folder: Path) -> Told:
+    """Let Trimtab measure a case: sensor, wire and ledger, with the driver in this process."""
+    with VirtualClock(folder / "clock") as clock:
+        if case.zones:
+            tree = PowercapTree(folder / "powercap", case.zones)
+            found = rapl.probe(_unix(clock), root=tree.root)
+            told = VirtualRun(clock, case.seconds, renew=tree.set).measure(found.sensors, case.components)
+            tree.close()
+            return told
+        nvml_module = load_pynvml(library)
+        with playing(Script(case.boards, clock=clock), folder / "script"):
+            found = nvml.probe(_unix(clock), nvml=nvml_module, environ={}, pause=clock.sleep)
+            return VirtualRun(clock, case.seconds).measure(found.sensors, case.components)
+
+
+def _unix(clock: VirtualClock) -> Callable[[], float]:
     """Return a sensors' clock that goes with a virtual one."""
     return lambda: EPOCH + clock()

@@ -10,8 +10,8 @@
  *   slice UUID N               a MIG slice of N sevenths
  *   ramp T0 T1 W0 W1           power along a straight line (constant: W0 = W1)
  *   wave T0 T1 PERIOD SHARE W0 W1
- *   reset T0 T1 AT REINIT      calls fail from T0 to T1; the counter begins anew at AT; REINIT 1: calls fail
- *                              until nvmlInit is called again
+ *   reset T0 T1 AT REINIT      calls fail from T0 to T1; the counter begins anew at AT; REINIT 1: the whole
+ *                              driver is gone, and calls fail until nvmlInit is called again
  *   outage T0 T1 CODE          every call on the board returns CODE
  *   slow T0 T1 SECONDS NAME    the function NAME (or "all") takes so long
  *   rate T0 T1 FACTOR          the counter runs at FACTOR of the true rate

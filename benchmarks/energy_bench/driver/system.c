@@ -43,14 +43,25 @@ static result failure(const struct board *board, double now) {
     const struct event *outage = event_now(board, OUTAGE, now), *reset = event_now(board, RESET, now);
     if (outage != NULL)
         return outage->whole != 0 ? (result)outage->whole : UNKNOWN;
-    if (reset != NULL)
-        return GPU_IS_LOST;
-    for (unsigned i = 0; i < board->event_count; i++) {
-        const struct event *event = &board->events[i];
-        if (event->kind == RESET && event->second != 0 && event->end <= now && begun_at < event->end)
-            return GPU_IS_LOST; /* handles of before the reload are dead */
-    }
+    return reset != NULL ? GPU_IS_LOST : OK;
+}
+
+/* While the driver is reloaded there is none, and after it what was opened before is closed. */
+static result reloading(double now, bool beginning) {
+    for (unsigned i = 0; i < the_script.board_count; i++)
+        for (unsigned j = 0; j < the_script.boards[i].event_count; j++) {
+            const struct event *event = &the_script.boards[i].events[j];
+            if (event->kind != RESET || event->second == 0 || now < event->start)
+                continue;
+            if (now < event->end)
+                return DRIVER_NOT_LOADED;
+            if (!beginning && begun_at < event->end)
+                return UNINITIALIZED;
+        }
     return OK;
+}
+static result opened(void) {
+    return users == 0 ? UNINITIALIZED : reloading(script_now(&the_script), false);
 }
 
 static void take_time(const struct board *board, const char *function) {
@@ -73,7 +84,8 @@ result enter(void *handle, const char *function, struct board **board, double *n
         return INVALID_ARGUMENT;
     take_time(*board, function);
     *now = script_now(&the_script);
-    return failure(*board, *now);
+    result gone = reloading(*now, false);
+    return gone != OK ? gone : failure(*board, *now);
 }
 
 /* A script is read once: other threads of the process may be at it when it begins anew. */
@@ -87,6 +99,8 @@ result nvmlInitWithFlags(unsigned flags) {
             return DRIVER_NOT_LOADED;
         snprintf(loaded, sizeof loaded, "%s", path);
     }
+    if (reloading(script_now(&the_script), true) != OK)
+        return DRIVER_NOT_LOADED;
     users++;
     begun_at = script_now(&the_script);
     return OK;
@@ -129,17 +143,19 @@ result nvmlSystemGetCudaDriverVersion(int *to) { return (*to = 13000, OK); }
 
 result nvmlDeviceGetCount_v2(unsigned *count) {
     *count = the_script.board_count;
-    return users == 0 ? UNINITIALIZED : OK;
+    return opened();
 }
 result nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
-    if (users == 0)
-        return UNINITIALIZED;
+    if (opened() != OK)
+        return opened();
     if (index >= the_script.board_count)
         return INVALID_ARGUMENT;
     *handle = &the_script.boards[index];
     return OK;
 }
 result nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
+    if (opened() != OK)
+        return opened();
     for (unsigned i = 0; i < the_script.board_count; i++) {
         struct board *board = &the_script.boards[i];
         if (!strcmp(board->uuid, uuid))
