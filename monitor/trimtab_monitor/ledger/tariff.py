@@ -83,10 +83,10 @@ class TariffSettings(BaseModel):
 
         Zones differ from UTC by whole quarter-hours and tariffs change on them, so four looks are exact.
         """
-        if hour not in self._known:
+        if hour not in self._by_hour:
             quarters = range(hour, hour + HOUR_S, QUARTER_S)
-            self._known[hour] = sum(self._price_at(time) for time in quarters) / len(quarters)
-        return self._known[hour]
+            self._by_hour[hour] = sum(self._price_at(time) for time in quarters) / len(quarters)
+        return self._by_hour[hour]
 
     def _price_at(self, time: int) -> float:
         local = datetime.fromtimestamp(time, self._zone)
@@ -101,7 +101,7 @@ class TariffSettings(BaseModel):
         return prices
 
     @cached_property
-    def _known(self) -> dict[int, float]:
+    def _by_hour(self) -> dict[int, float]:
         """Prices by hour that were asked for: ledgers are read again and again, for the same hours."""
         return {}
 
