@@ -49,14 +49,15 @@ format: .venv/.developers ## Put the code in order
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	@touch $@
 
-peers: .venv-peers/.peers ## Install the trackers that the hooks are compared with, in .venv-peers
+peers: .venv-peers/.peers ## Install the trackers and energy meters that we are compared with, in .venv-peers
 
-benchmarks: .venv/.developers ## Measure the hooks and the detectors beside their peers
+benchmarks: .venv/.developers ## Measure the hooks, the detectors and the energy beside their peers
 	-$(MAKE) peers
 	$(BIN)/python benchmarks/hooks.py
 	$(BIN)/python benchmarks/detection.py
 	$(BIN)/python benchmarks/detection.py --cases --seeds 5
 	$(BIN)/python benchmarks/detection.py --speed
+	$(BIN)/python benchmarks/energy.py
 
 clean: ## Remove what make made
 	rm -rf .venv .venv-peers out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
