@@ -68,13 +68,12 @@ class VirtualRun:
     def _reads(self, sensor: Sensor) -> Iterator[Callable[[], list[Reading]]]:
         """Put the clock to each time at which the sampler reads, and yield what it calls then."""
         edges = sensor if isinstance(sensor, EdgeSensor) else None
-        period_s = sensor.period_s or PERIOD_S
         start_s = FOUND_S
         self._clock.set(start_s)
         yield edges.read_first if edges else sensor.read
         while True:
             share = self._random.random() if sensor.draw_times else 0.0
-            due_s = next_due(start_s, self._clock() + _PASSES_S, period_s, share)
+            due_s = next_due(start_s, self._clock() + _PASSES_S, sensor.period_s or PERIOD_S, share)
             if due_s >= self._seconds:
                 break
             self._clock.set(due_s)

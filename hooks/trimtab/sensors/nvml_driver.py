@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 LIBRARY: Final = "libnvidia-ml.so.1"
-FIRST_PAUSE_S: Final = 1.0
+FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 60.0
 
 _UNINITIALIZED: Final = 1
@@ -21,10 +21,11 @@ _DRIVER_NOT_LOADED: Final = 9
 
 
 class Driver:
-    """An open NVML; `nvml` is the module pynvml. It is opened anew where the driver was loaded anew.
+    """An open NVML; `nvml` is the module pynvml.
 
-    `opened` counts how often it was opened: handles of boards are good for one opening. `clock` is in seconds
-    and never jumps.
+    It is opened anew where the driver was loaded anew: where it says so, or none of the boards that are read
+    answers any more. `opened` counts how often it was opened: handles of boards are good for one opening.
+    `clock` is in seconds and never jumps.
     """
 
     def __init__(self, nvml: Any, clock: Callable[[], float]) -> None:
@@ -33,6 +34,8 @@ class Driver:
         self._clock = clock
         self._lock = threading.Lock()
         self._gone = False
+        self._read: set[str] = set()
+        self._silent: set[str] = set()
         self._may_open_at = -float("inf")
         self._pause_s = FIRST_PAUSE_S
 
@@ -57,9 +60,18 @@ class Driver:
                 self._gone = True
             return None
 
+    def note(self, uuid: str, *, answers: bool) -> None:
+        """Note whether a board that is read answers."""
+        self._read.add(uuid)
+        if answers:
+            self._silent.discard(uuid)
+            self._pause_s = FIRST_PAUSE_S
+        else:
+            self._silent.add(uuid)
+
     def handle(self, uuid: str) -> Any | None:
-        """Find a board by its UUID, and open the library anew first if the driver was gone."""
-        if self._gone:
+        """Find a board by its UUID, and open the library anew first if the driver seems to be gone."""
+        if self._gone or (self._read and self._silent >= self._read):
             self._open_anew()
         found = None if self._gone else self.ask("nvmlDeviceGetHandleByUUID", uuid)
         if found is None and self.ask("nvmlDeviceGetCount") is None:
@@ -67,17 +79,18 @@ class Driver:
         return found
 
     def _open_anew(self) -> None:
-        """Try to, at most once in a second, later once in a minute, whoever asks."""
+        """Try to, at first after a tenth of a second, in the end once in a minute, whoever asks."""
         with self._lock:
-            if not self._gone or self._clock() < self._may_open_at:
+            if self._clock() < self._may_open_at:
                 return
             self.ask("nvmlShutdown")
             try:
                 self.open()
-                self._gone, self._pause_s = False, FIRST_PAUSE_S
+                self._gone = False
             except self.nvml.NVMLError:
-                self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+                self._gone = True
             self._may_open_at = self._clock() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
 
 def is_here() -> bool:

@@ -15,7 +15,9 @@ from trimtab.sensors.nvml_xids import Xids
 from trimtab.sensors.reading import DeviceInfo, Fault, Reading, SensorError
 from trimtab.sensors.rota import Rota, Task
 
-INSTANT_PERIOD_S: Final = 0.1
+QUICK_PERIOD_S: Final = 0.1
+_SOON_S: Final = 5.0
+"""A board that was reset answers soon: for about so long it is asked ten times a second."""
 _REST_S: Final = 0.2
 """How long a reading may go on with what is not energy or power."""
 
@@ -55,6 +57,7 @@ class NvmlSensor:
         self._last_time = self._look_again_at = -float("inf")
         self._pause_s = FIRST_PAUSE_S
         self._set_pace(meter.device)
+        board.driver.note(board.uuid, answers=True)
 
     @property
     def device(self) -> DeviceInfo:
@@ -64,7 +67,9 @@ class NvmlSensor:
     def read(self) -> list[Reading]:
         """Read the board once; see Sensor."""
         time, counter, power_w = self._clock(), self._meter.count(), self._meter.power_w()
-        if counter is None and power_w is None:
+        answers = counter is not None or power_w is not None
+        self._board.driver.note(self.device.uuid, answers=answers)
+        if not answers:
             self._look_again()
             raise SensorError(
                 f"{self.device.name} ({self.device.uuid}) tells neither energy nor power any more"
@@ -127,7 +132,7 @@ class NvmlSensor:
         """A momentary power is read at random times, and ten times a second where nothing better is known."""
         power = self._meter.power
         self.draw_times = power is not None and power.method == "power_instant"
-        self.period_s = INSTANT_PERIOD_S if device.method == "power_instant" else None
+        self.period_s = QUICK_PERIOD_S if device.method == "power_instant" else None
 
     def _look_again(self) -> None:
         now = self._clock()
@@ -135,3 +140,4 @@ class NvmlSensor:
             self._board.find_again()
             self._look_again_at = now + self._pause_s
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self.period_s = QUICK_PERIOD_S if self._pause_s < _SOON_S else None

@@ -224,10 +224,36 @@ def test_a_board_that_is_lost_is_looked_for_ever_more_seldom() -> None:
         found.wait(1.0)
         with pytest.raises(SensorError):
             found.read(1)
-    assert 3 <= found.driver.calls.count("nvmlDeviceGetHandleByUUID") <= 10
+    assert 5 <= found.driver.calls.count("nvmlDeviceGetHandleByUUID") <= 12
     assert "nvmlInit" not in found.driver.calls, "the others' handles stay as they are"
     found.driver.boards[1].error = None
     assert found.read_until_told(1).energy_counter == 5_000_000
+
+
+def test_a_board_that_is_lost_is_asked_more_often_for_some_seconds() -> None:
+    found = machine(Board("GPU-a"))
+    (sensor,) = found.probe.sensors
+    found.driver.boards[0].error = GPU_IS_LOST
+    periods = []
+    for _ in range(300):
+        with pytest.raises(SensorError):
+            found.read()
+        periods.append(sensor.period_s)
+        found.wait(sensor.period_s or 1.0)
+    assert periods[:30] == [0.1] * 30
+    assert periods[-1] is None
+    found.driver.boards[0].error = None
+    found.read_until_told()
+    assert sensor.period_s is None
+
+
+def test_where_no_board_answers_any_more_the_driver_is_opened_anew() -> None:
+    found = machine(Board("GPU-a"))
+    found.driver.boards[0].error = GPU_IS_LOST
+    found.driver.calls.clear()
+    with pytest.raises(SensorError):
+        found.read()
+    assert found.driver.calls.count("nvmlShutdown") == found.driver.calls.count("nvmlInit") == 1
 
 
 def test_after_a_reload_of_the_driver_the_boards_are_found_by_their_uuid() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trimtab.sensors.nvml_boards import Board as Found
 from trimtab.sensors.nvml_boards import visible_boards
 from trimtab.sensors.nvml_driver import Driver
@@ -10,8 +12,8 @@ from trimtab.sensors.nvml_xids import Xids
 from trimtab.testing_nvml import Board, Nvml
 
 
-def found(board: Board) -> Found:
-    driver = Driver(Nvml([board]), lambda: 0.0)
+def found(board: Board, clock: Callable[[], float] = lambda: 0.0) -> Found:
+    driver = Driver(Nvml([board]), clock)
     driver.open()
     (only,) = visible_boards(driver, None)
     return only
@@ -89,13 +91,15 @@ def test_a_board_that_tells_no_xids_is_asked_once() -> None:
 
 def test_after_the_driver_was_opened_anew_xids_are_asked_for_anew() -> None:
     board = Board("a")
-    there = found(board)
+    now = [0.0]
+    there = found(board, lambda: now[-1])
     xids = Xids(there)
     xids.ask()
     driver = there.driver
     driver.nvml.unload()
     assert not there.find_again()
     driver.nvml.loaded = True
+    now.append(1.0)
     assert there.find_again()
     board.xids = [79]
     xids.ask()
