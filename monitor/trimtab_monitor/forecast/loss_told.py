@@ -51,7 +51,8 @@ def loss_told(
 
 def _kwh_a_step(state: RunState, body: Mapping[str, Any]) -> float | None:
     """Energy of the site that a step takes from here on, in kWh."""
-    joules, facility = body["energy"]["joules"], body["facility_joules"]
+    joules: float | None = body["energy"]["joules"]
+    facility: float | None = body["facility_joules"]
     if not joules or not facility:
         return None
     steps = max(LEAST_STEPS, round(LOOK_AHEAD * state.last_step))

@@ -1,8 +1,8 @@
 """What a step takes from here on, of what steps took: the level now, and how sure it is.
 
 Amounts a step (seconds, joules) come by stretches of steps. They are put into groups of about as many steps
-each. Where the later half of the groups lies elsewhere than the earlier one, as after a change of batch size
-or of machines, only the later half counts, and so on: the pace of now is what the rest is done at.
+each. Where the later ones lie elsewhere than the earlier ones, as after a change of batch size or of
+machines, only the later ones count, and so on: the pace of now is what the rest is done at.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ GROUPS: Final = 24
 """Into so many the stretches are put at most."""
 
 LEAST_GROUPS: Final = 4
-"""A change of pace is looked for in twice as many at least, and not below."""
+"""A change of pace is told of so many groups at least on both sides."""
+
+PARTS: Final = (0.5, 0.75, 0.875)
+"""The pace before such a part of the steps is held against that after it."""
 
 MAD_TO_SIGMA: Final = 1.4826
 MEDIAN_LOSS: Final = 1.2533
 """The error of a median is so many times that of a mean, sqrt(pi / 2)."""
 
 APART: Final = 4.0
-"""Halves so many times their error apart, and ..."""
+"""What lies so many times its error apart, and ..."""
 
 LEAST_CHANGE: Final = 0.03
 """... by such a part of the level, are two paces."""
@@ -61,13 +64,19 @@ def grouped(amounts: Sequence[Amount], groups: int = GROUPS) -> list[Amount]:
 def at_this_pace(amounts: Sequence[Amount]) -> list[Amount]:
     """The latest of the amounts, back to where the pace was another."""
     kept = list(amounts)
-    while len(kept) >= 2 * LEAST_GROUPS:
-        half = _half(kept)
-        earlier, later = _rates(grouped(kept[:half], GROUPS // 2)), _rates(grouped(kept[half:], GROUPS // 2))
-        if min(len(earlier), len(later)) < LEAST_GROUPS or not _differ(earlier, later):
-            break
-        kept = kept[half:]
+    while (change := _change(kept)) is not None:
+        kept = kept[change:]
     return kept
+
+
+def _change(amounts: Sequence[Amount]) -> int | None:
+    """From where on the pace is another than before, None if it is not."""
+    for part in PARTS:
+        i = _index_at(amounts, part)
+        earlier, later = (_rates(grouped(each, GROUPS // 2)) for each in (amounts[:i], amounts[i:]))
+        if min(len(earlier), len(later)) >= LEAST_GROUPS and _differ(earlier, later):
+            return i
+    return None
 
 
 def draw_rate(amounts: Sequence[Amount], steps_to_come: float, rng: np.random.Generator, size: int) -> Draws:
@@ -92,10 +101,10 @@ def _as_if_apart(groups: float, alike: float) -> float:
     return max(1.0, groups * (1.0 - alike) / (1.0 + alike))
 
 
-def _half(amounts: Sequence[Amount]) -> int:
-    """The index at which half of the steps is done."""
+def _index_at(amounts: Sequence[Amount], part: float) -> int:
+    """The index behind which such a part of the steps lies."""
     done = np.cumsum([each.steps for each in amounts])
-    return int(np.searchsorted(done, done[-1] / 2)) + 1
+    return int(np.searchsorted(done, done[-1] * part)) + 1
 
 
 def _rates(groups: Sequence[Amount]) -> Draws:
@@ -116,7 +125,7 @@ def _differ(earlier: Draws, later: Draws) -> bool:
 
 
 def _error(rates: Draws) -> float:
-    return MEDIAN_LOSS * _sigma(rates) / _as_if_apart(len(rates), _correlation(rates)) ** 0.5
+    return float(MEDIAN_LOSS * _sigma(rates) / _as_if_apart(len(rates), _correlation(rates)) ** 0.5)
 
 
 def _correlation(rates: Draws) -> float:

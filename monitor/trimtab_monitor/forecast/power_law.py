@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LinearRegression
 
 Values = npt.NDArray[np.float64]
 
@@ -88,6 +87,9 @@ def fit(t: Values, loss: Values) -> PowerLaw:
 
 
 def _fit_one(t: Values, loss: Values, start: float, exponent: float) -> Curve:
+    # Takes a second to import, and most that a collector does needs no forecast.
+    from sklearn.linear_model import LinearRegression  # type: ignore[import-untyped]
+
     falling = (t / start) ** -exponent
     may_be_negative = bool(loss.min() < 0)
     columns = falling[:, None] if may_be_negative else np.stack([np.ones_like(falling), falling], axis=1)
