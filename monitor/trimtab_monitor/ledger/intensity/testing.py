@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final, Self
@@ -33,6 +34,7 @@ class Answer:
     Args:
         hangs: nothing at all is answered until the server ends.
         drips: the body comes byte by byte and never ends.
+        drips_head: the head does.
     """
 
     status: int = 200
@@ -40,6 +42,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     hangs: bool = False
     drips: bool = False
+    drips_head: bool = False
 
 
 class GridServer:
@@ -56,7 +59,7 @@ class GridServer:
         self._answers = list(answers)
         self._changed = threading.Condition()
         self._ended = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005})
 
@@ -176,31 +179,40 @@ class GridServer:
         return _json({"token": f"token-{self.logins}"})
 
 
-def _handler(server: GridServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer = server.answer(self.path, dict(self.headers))
-            if answer.hangs:
-                server.wait_for_end()
-                return
-            with suppress(OSError):  # the other end had enough
-                self._write(answer)
+class _Handler(BaseHTTPRequestHandler):
+    def __init__(self, grid: GridServer, *args: Any) -> None:
+        self._grid = grid
+        super().__init__(*args)
 
-        def _write(self, answer: Answer) -> None:
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            if not answer.drips:
-                self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body)
-            while answer.drips and not server.wait_for_end(_DRIP_S):
-                self.wfile.write(b" ")
+    def do_GET(self) -> None:
+        answer = self._grid.answer(self.path, dict(self.headers))
+        if answer.hangs:
+            self._grid.wait_for_end()
+            return
+        with suppress(OSError):  # the other end had enough
+            self._write(answer)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-            """Say nothing."""
+    def _write(self, answer: Answer) -> None:
+        if answer.drips_head:
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+            self._drip()
+            return
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if not answer.drips:
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+        if answer.drips:
+            self._drip()
 
-    return Handler
+    def _drip(self) -> None:
+        while not self._grid.wait_for_end(_DRIP_S):
+            self.wfile.write(b" ")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
+        """Say nothing."""
 
 
 def _json(value: object) -> Answer:

@@ -55,7 +55,7 @@ class WattTime:
         """See Provider."""
         times = {"start": _text(from_hour), "end": _text(min(to_hour, int(now)))}
         answer = self._ask("historical", times)
-        means = hourly_means(self._moments(answer, is_estimated=False), HOUR_S // _PERIOD_S)
+        means = hourly_means(self._moments(answer, is_estimated=False), _points_an_hour(answer))
         current = hour_of(now)
         if from_hour <= current < to_hour and current not in means:
             means |= self._forecast(current)
@@ -73,7 +73,7 @@ class WattTime:
             if failed.status == _FORBIDDEN:
                 return {}
             raise
-        means = hourly_means(self._moments(answer, is_estimated=True), HOUR_S // _PERIOD_S)
+        means = hourly_means(self._moments(answer, is_estimated=True), _points_an_hour(answer))
         return {hour: means[hour]} if hour in means else {}
 
     def _ask(self, what: str, times: Mapping[str, str]) -> Any:
@@ -112,6 +112,15 @@ class WattTime:
                 raise ValueRefused("an entry is no object")
             g_per_kwh = g_per_kwh_of(each.get("value"), G_PER_KWH_OF_LBS_PER_MWH)
             yield Moment(time_of(each.get("point_time")), g_per_kwh, is_estimated)
+
+
+def _points_an_hour(answer: Any) -> int:
+    """How many values make a whole hour: one every five minutes, unless the answer says otherwise."""
+    meta = answer.get("meta") if isinstance(answer, dict) else None
+    period_s = meta.get("data_point_period_seconds") if isinstance(meta, dict) else None
+    if isinstance(period_s, int) and 0 < period_s <= HOUR_S:
+        return HOUR_S // period_s
+    return HOUR_S // _PERIOD_S
 
 
 def _text(time: int) -> str:

@@ -116,6 +116,15 @@ def test_a_half_hour_of_which_the_actual_is_not_known_makes_the_hour_an_estimate
     assert told(uk(grid).fetch(H0, CURRENT, NOW)) == [(0, 150, True), (1, 2, True)]
 
 
+def test_a_region_with_fewer_values_an_hour_says_so(grid: GridServer) -> None:
+    provider = watttime(grid)
+    provider.fetch(H0, CURRENT, NOW)
+    meta = {"units": "lbs_co2_per_mwh", "data_point_period_seconds": 1800}
+    data = [{"point_time": f"2026-01-01T00:{minute}:00+00:00", "value": 1000} for minute in ("00", "30")]
+    grid.then(Answer(body=json.dumps({"data": data, "meta": meta}).encode()))
+    assert told(provider.fetch(H0, CURRENT, NOW)) == [(0, 453.59237, False)]
+
+
 # --- WattTime's token ---
 
 
@@ -233,7 +242,9 @@ def test_a_marginal_rate_in_another_unit_is_refused(grid: GridServer, units: str
 
 
 @every
-@pytest.mark.parametrize("answer", [Answer(hangs=True), Answer(drips=True), Answer(body=b"{", drips=True)])
+@pytest.mark.parametrize(
+    "answer", [Answer(hangs=True), Answer(drips_head=True), Answer(drips=True), Answer(body=b"{", drips=True)]
+)
 def test_who_hangs_or_drips_is_given_up_in_time(make: Make, grid: GridServer, answer: Answer) -> None:
     grid.then(answer)
     assert failure(make(grid, timeout_s=0.05)).status is None  # type: ignore[call-arg]
