@@ -29,7 +29,7 @@ class Zone:
     trace: Trace
     share: float = 1.0
     range_uj: int = 262_143_328_850
-    initial_uj: int = 1_000_000
+    initial_uj: int = 100_000_000
 
     def count(self, at_s: float) -> int:
         """Return the counter at a time of the trace."""
@@ -43,8 +43,8 @@ def packages(trace: Trace, memory: Trace, *, range_uj: int, mirrored: bool = Fal
         Zone("0", "package-0", trace, range_uj=range_uj),
         Zone("0:0", "core", trace, 0.7, range_uj),
         Zone("0:1", "uncore", trace, 0.1, range_uj),
-        Zone("0:2", "dram", memory, range_uj=range_uj, initial_uj=77),
-        Zone("1", "psys", trace, 1.5, range_uj, initial_uj=5),
+        Zone("0:2", "dram", memory, range_uj=range_uj, initial_uj=50_000_000),
+        Zone("1", "psys", trace, 1.5, range_uj, initial_uj=70_000_000),
     ]
     return [*zones, Zone("2", "package-0-die-1", trace, range_uj=range_uj)] if mirrored else zones
 

@@ -12,18 +12,22 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from energy_bench.cases import COUNTER, CPU, Case
 from energy_bench.driver import Script, environment
 from energy_bench.powercap import PowercapTree, Writer
+from energy_bench.trace import Ramp, Trace
 from hooks_bench.interpreters import AbsentError, interpreter_for
 
 BENCHMARKS: Final = Path(__file__).resolve().parents[1]
-LEAD_S: Final = 6.0
-"""From the start of the processes to that of the job: their imports take a while."""
+IMPORT_S: Final = 7.0
+"""From the start of the processes: their imports take a while."""
+SET_UP_S: Final = 8.0
+"""So long before the job peers are started: some take seconds, while the boards draw next to nothing."""
+_LEAD_W: Final = 1.0
 _GRACE_S: Final = 25.0
 """How long after the job a tool may take to tell, before it is given up as hanging."""
 _MOUNT: Final = 'mount --bind "$0" /sys/class && exec "$@"'
@@ -107,12 +111,19 @@ def race(
     case: Case, tools: Sequence[Contender], library: Path, folder: Path, call_us: float = 0.0
 ) -> list[Result]:
     """Let tools measure a case side by side."""
-    start_s = time.monotonic() + LEAD_S
+    start_s = time.monotonic() + IMPORT_S + SET_UP_S
+    boards = tuple(replace(board, trace=_at_rest_before(board.trace)) for board in case.boards)
+    zones = tuple(replace(zone, trace=_at_rest_before(zone.trace)) for zone in case.zones)
+    case = replace(case, boards=boards, zones=zones)
     script = Script(case.boards, start_s, call_us=call_us)
     environ = {**environment(library, script.write(folder / "script")), **_extra(folder)}
     with _powercap(case, folder, script) as mounted:
         running = [(tool, _start(tool, case, start_s, environ, folder, mounted)) for tool in tools]
         return [_result(case, tool, started, start_s) for tool, started in running]
+
+
+def _at_rest_before(trace: Trace) -> Trace:
+    return replace(trace, pieces=(Ramp(-1e3, 0.0, _LEAD_W, _LEAD_W), *trace.pieces))
 
 
 @contextmanager
@@ -147,7 +158,8 @@ def _start(
         python = interpreter_for(tool.distribution) if tool.distribution else sys.executable
     except AbsentError as error:
         return str(error)
-    asked = json.dumps({"begin": start_s, "end": start_s + case.seconds})
+    begin_s = start_s - SET_UP_S if tool.distribution else start_s
+    asked = json.dumps({"begin": begin_s, "end": start_s + case.seconds})
     part = "cpu" if case.zones else "gpu"
     command = [python, "-m", f"energy_bench.tools.{tool.module}", asked, part, tool.argument]
     if mounted is not None:

@@ -91,7 +91,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Pieces that do not overlap; outside of them the device draws `idle_w`."""
+    """Pieces that do not overlap, in order; outside of them the device draws `idle_w`."""
 
     pieces: tuple[Piece, ...]
     idle_w: float = 60.0
