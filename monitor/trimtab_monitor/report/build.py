@@ -70,12 +70,15 @@ def _unfinished(view: RunView) -> Iterator[str]:
 
 
 def _priced_by(factors: Mapping[str, Any]) -> Iterator[str]:
-    """Where the intensity of each kilowatt-hour is from."""
-    for part in factors["location"].get("priced_by") or ():
-        where = " ".join(str(part[name]) for name in ("place", "year") if part.get(name))
+    """Where the intensity of each kilowatt-hour is from, and then who is to be named for it."""
+    parts = factors["location"].get("priced_by") or ()
+    for part in parts:
+        where = "".join(f" {part[name]}" for name in ("place", "year") if part.get(name))
         basis = f": {part['basis']}" if part.get("basis") else ""
-        licence = f" ({part['attribution']})" if part.get("attribution") else ""
-        yield f"{part['kwh']:.4g} kWh priced by {part['source']} {where}".rstrip() + f"{basis}{licence}"
+        yield f"{part['kwh']:.4g} kWh priced by {part['source']}{where}{basis}"
+    yield from dict.fromkeys(
+        f"intensities: {part['attribution']}" for part in parts if part.get("attribution")
+    )
 
 
 def _duration_s(run: Mapping[str, Any]) -> float | None:

@@ -27,7 +27,7 @@ class Figure:
     def beside(self, report: Report, first: Report) -> str:
         """The figure, and in parentheses how far it is from the first run's."""
         value, of_first = self.value(report), self.value(first)
-        if report is first or value is None or not of_first:
+        if value is None or not of_first or value == of_first:
             return self.told(report)
         return f"{self.told(report)} ({value / of_first - 1:+.1%})"
 

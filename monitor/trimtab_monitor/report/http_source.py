@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from trimtab_monitor.asking import Asking
@@ -36,7 +37,7 @@ class HttpSource:
         path = f"/v1/runs/{quote(run, safe='')}"
         ledger = self._asking.get(f"{path}/ledger")
         if self._energy.model_fields_set:
-            ledger = repriced(ledger, self._energy)
+            ledger = _with_factors(ledger, self._energy)
         return RunView(
             run=self._asking.get(path),
             incidents=self._asking.get(f"{path}/incidents"),
@@ -47,3 +48,13 @@ class HttpSource:
     def close(self) -> None:
         """See Source."""
         self._asking.close()
+
+
+def _with_factors(ledger: dict[str, Any], energy: EnergySettings) -> dict[str, Any]:
+    """The ledger with other factors; budgets and forecast were worked out with the collector's."""
+    told = repriced(ledger, energy)
+    if told["settings"] == ledger["settings"]:
+        return ledger
+    if any(ledger.get(name) for name in ("budget", "forecast")):
+        told["notes"].append("budgets and forecast are left out: they rest on the collector's own factors")
+    return told

@@ -96,7 +96,8 @@ def test_every_kilowatt_hour_says_what_its_intensity_is_from() -> None:
         "mean_g_per_kwh": 50.0,
     }
     made = report(factors={**factors, "location": location})
-    assert "0.75 kWh priced by electricity-maps FR: life cycle (CC BY)" in made["assumptions"]
+    assert "0.75 kWh priced by electricity-maps FR: life cycle" in made["assumptions"]
+    assert "intensities: CC BY" in made["assumptions"]
     assert place(made["factors"]) == "mean of its hours, 50 g/kWh"
 
 
