@@ -5,24 +5,22 @@ else by the momentary power; the power is sent beside the counter, whose rate is
 boards, so that one can be checked against the other. Power is told in whole watts.
 
 A board of two dies (MI250) tells the power of both at its first die, and nothing at the other: a process that
-uses either reads the first, and holds half of it if it uses one. An MI300A is CPU, GPU and memory in one: a
-module.
+uses either reads the first, and holds half of it where the other is not in its container. An MI300A is CPU,
+GPU and memory in one: a module.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from trimtab.sensors import amd_library
 from trimtab.sensors.amd_board import Board
 from trimtab.sensors.amd_visible import visible
-from trimtab.sensors.reading import DeviceInfo, NoSensor, Probe, Reading, SensorError, TellOnce
+from trimtab.sensors.reading import DeviceInfo, NoSensor, Probe, Reading, SensorError
 
 _REMEDY: Final = "check that amd-smi works here, and pip install trimtab[amd] in the version of your ROCm"
 _TWO_DIES: Final = "MI250"
@@ -31,46 +29,37 @@ _RENDER_NODES: Final = Path("/dev/dri")
 _OLDEST_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A board that is read, and the part of it that this process holds (None: all)."""
-
-    board: Board
-    device: DeviceInfo
-    share: float | None
-
-
 class AmdSensor:
-    """Reads every board; what a board does not tell is None, and a board that fails is told once."""
+    """Reads one board; what it does not tell is None. `held` is the job's part of it (None: all)."""
 
     name = "amd"
 
-    def __init__(self, boards: list[_Held], clock: Callable[[], float], boot_s: Callable[[], float]) -> None:
-        names = ",".join(sorted(held.device.uuid for held in boards))
-        self.scope = f"amd-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
-        self.draw_times = any(held.device.method == "power_instant" for held in boards)
+    def __init__(
+        self,
+        board: Board,
+        device: DeviceInfo,
+        held: float | None,
+        clock: Callable[[], float],
+        boot_s: Callable[[], float],
+    ) -> None:
+        self.scope = f"amd-{device.uuid}"
+        self.draw_times = device.method == "power_instant"
         self.period_s: float | None = None
-        self._boards = boards
+        self.device = device
+        self._board = board
+        self._held = held
         self._clock = clock
         self._boot_s = boot_s
-        self._tell = TellOnce()
 
     def read(self) -> list[Reading]:
-        """Read every board once."""
-        readings = [reading for held in self._boards if (reading := self._read(held)) is not None]
-        if not readings:
-            raise SensorError(f"amd: none of {len(self._boards)} boards tells its energy or power any more")
-        return readings
-
-    def _read(self, held: _Held) -> Reading | None:
-        board, device = held.board, held.device
+        """Read the board once."""
+        board, device = self._board, self.device
         at = self._clock()
         energy = board.energy() if device.method == "counter" else None
         power = board.power()
         if energy is None and power is None:
-            self._tell(device.uuid, f"{device.name} tells neither energy nor power any more")
-            return None
-        return Reading(
+            raise SensorError(f"{device.name} ({device.uuid}) tells neither energy nor power any more")
+        reading = Reading(
             device,
             at if energy is None else at - self._age_s(energy.boot_s),
             power_w=None if power is None else power.watts,
@@ -78,9 +67,10 @@ class AmdSensor:
             util=board.util(),
             mem_used_bytes=board.memory_bytes(),
             temp_c=board.temp_c(),
-            held_share=held.share,
+            held_share=self._held,
             gauges=board.clocks_mhz(),
         )
+        return [reading]
 
     def _age_s(self, boot_s: float) -> float:
         """Return how long ago a counter stood as it was told, as far as its timestamp makes sense."""
@@ -106,55 +96,59 @@ def probe(
         boards = [Board(smi, handle) for handle in smi.amdsmi_get_processor_handles()]
     except smi.AmdSmiException as error:
         return Probe(NoSensor("amd"), (), f"AMD SMI: {' '.join(str(error).split())}", _REMEDY, hidden=True)
-    used = _used(boards, environ, render_nodes)
-    return _probe(boards, used, clock, boot_s or _seconds_since_boot)
-
-
-def _probe(
-    boards: Sequence[Board], used: Sequence[int], clock: Callable[[], float], boot_s: Callable[[], float]
-) -> Probe:
+    here = [place for place, board in enumerate(boards) if _has_node(board, render_nodes)]
+    used = _used(boards, here, environ)
     if not used:
         why = "no GPU is visible to this process (ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES)"
         return Probe(NoSensor("amd"), problem=why)
-    held = list(_held(boards, used))
-    silent = [boards[index].name() for index in used if _teller(boards, index) is None]
+    return _probe(boards, here, used, clock, boot_s or _seconds_since_boot)
+
+
+def _probe(
+    boards: Sequence[Board],
+    here: Sequence[int],
+    used: Sequence[int],
+    clock: Callable[[], float],
+    boot_s: Callable[[], float],
+) -> Probe:
+    tellers = {place: _teller(boards, place) for place in used}
+    silent = [boards[place].name() for place, teller in tellers.items() if teller is None]
     problem = f"{', '.join(silent)}: tells neither energy nor power" if silent else None
-    if not held:
-        return Probe(NoSensor("amd"), (), problem, _REMEDY, hidden=True)
-    devices = tuple(each.device for each in held)
-    return Probe(AmdSensor(held, clock, boot_s), devices, problem)
-
-
-def _used(boards: Sequence[Board], environ: Mapping[str, str], render_nodes: Path) -> list[int]:
-    """Return the places in `boards`, which is in amd-smi's order, of those that this process may use."""
-    told = [board.enumeration() for board in boards]
-    here = [place for place, facts in enumerate(told) if _has_node(facts.get("drm_render"), render_nodes)]
-    hip_ids = [told[place].get("hip_id") for place in here]
-    by_hip = here
-    if all(isinstance(hip_id, int) for hip_id in hip_ids):
-        by_hip = sorted(here, key=lambda place: int(told[place]["hip_id"]))
-    return [
-        by_hip[index]
-        for index in visible([str(told[place].get("hip_uuid") or "") for place in by_hip], environ)
+    found = [
+        AmdSensor(boards[teller], _device(boards[teller], teller), _part(boards, teller, here), clock, boot_s)
+        for teller in dict.fromkeys(tellers.values())
+        if teller is not None
     ]
+    if not found:
+        return Probe(NoSensor("amd"), (), problem, _REMEDY, hidden=True)
+    first, *more = found
+    return Probe(first, tuple(sensor.device for sensor in found), problem, more=tuple(more))
 
 
-def _has_node(number: Any, render_nodes: Path) -> bool:
+def _used(boards: Sequence[Board], here: Sequence[int], environ: Mapping[str, str]) -> list[int]:
+    """Return the places of the boards that this process may use, of those that are here."""
+    told = {place: boards[place].enumeration() for place in here}
+    by_hip = list(here)
+    if all(isinstance(facts.get("hip_id"), int) for facts in told.values()):
+        by_hip.sort(key=lambda place: int(told[place]["hip_id"]))
+    uuids = [str(told[place].get("hip_uuid") or "") for place in by_hip]
+    return [by_hip[index] for index in visible(uuids, environ)]
+
+
+def _has_node(board: Board, render_nodes: Path) -> bool:
     """Tell whether a GPU's render node is here: a container is given those of its own GPUs."""
+    number = board.enumeration().get("drm_render")
     return not isinstance(number, int) or (render_nodes / f"renderD{number}").exists()
 
 
-def _held(boards: Sequence[Board], used: Sequence[int]) -> Iterator[_Held]:
-    """Yield each board that tells of one or more of the used dies."""
-    dies: dict[int, int] = {}
-    for index in used:
-        teller = _teller(boards, index)
-        if teller is not None:
-            dies[teller] = dies.get(teller, 0) + 1
-    for teller, count in dies.items():
-        board = boards[teller]
-        of_two = _TWO_DIES in board.name() and len(boards) > 1
-        yield _Held(board, _device(board, teller), count / 2 if of_two and count < 2 else None)
+def _part(boards: Sequence[Board], place: int, here: Sequence[int]) -> float | None:
+    """Return half for a board of which one die is not here.
+
+    What the environment hides counts as held: it often hides from a rank what other ranks of the job use.
+    """
+    both = {place, place ^ 1}
+    of_two = _TWO_DIES in boards[place].name() and max(both) < len(boards)
+    return 0.5 if of_two and not both <= set(here) else None
 
 
 def _teller(boards: Sequence[Board], index: int) -> int | None:

@@ -93,13 +93,18 @@ def test_the_first_die_of_two_tells_of_both() -> None:
 
 
 @pytest.mark.parametrize("die", ["0", "1"])
-def test_who_uses_one_die_of_two_holds_half_of_the_board(die: str) -> None:
-    (reading,) = probe(*two_dies(), HIP_VISIBLE_DEVICES=die).sensor.read()
-    assert (reading.device.uuid, reading.held_share) == ("die-0", 0.5)
+def test_who_uses_either_die_reads_the_board(die: str) -> None:
+    (reading,) = probe(*two_dies(), ROCR_VISIBLE_DEVICES=die).sensor.read()
+    assert (reading.device.uuid, reading.held_share) == ("die-0", None), "another rank has the other die"
 
 
-def test_boards_of_two_dies_are_read_once_each() -> None:
-    readings = probe(*two_dies(2), ROCR_VISIBLE_DEVICES="0,1,3").sensor.read()
+def test_who_has_one_die_in_its_container_holds_half_of_the_board(tmp_path: Path) -> None:
+    dies = two_dies(2)
+    for place, die in enumerate(dies):
+        die.render_node = 128 + place
+    for node in (128, 129, 131):
+        (tmp_path / f"renderD{node}").touch()
+    readings = [reading for sensor in probe(*dies, nodes=tmp_path).sensors for reading in sensor.read()]
     assert [(reading.device.uuid, reading.held_share) for reading in readings] == [
         ("die-0", None),
         ("die-2", 0.5),
@@ -117,21 +122,16 @@ def test_a_gpu_that_tells_nothing_is_named() -> None:
     assert found.problem == "Radeon: tells neither energy nor power"
 
 
-def test_a_gpu_that_is_lost_is_told_once_and_the_others_are_read(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_gpu_is_a_sensor_of_its_own_and_says_so_when_it_is_lost() -> None:
     lost = AmdGpu("b", hip_id=1)
-    sensor = probe(AmdGpu("a"), lost).sensor
+    first, second = probe(AmdGpu("a"), lost).sensors
+    assert (first.scope, second.scope) == ("amd-a", "amd-b")
     lost.energy_count = lost.current_w = None
-    for _ in range(3):
-        assert [reading.device.uuid for reading in sensor.read()] == ["a"]
-    assert len(caplog.records) == 1
-
-
-def test_when_every_gpu_is_lost_the_sensor_says_so() -> None:
-    gpu = AmdGpu("a")
-    sensor = probe(gpu).sensor
-    gpu.energy_count = gpu.current_w = None
-    with pytest.raises(SensorError, match="none of 1 boards"):
-        sensor.read()
+    with pytest.raises(SensorError, match=r"MI300X \(b\) tells neither energy nor power any more"):
+        second.read()
+    assert [reading.device.uuid for reading in first.read()] == ["a"]
+    lost.current_w = 300
+    assert [reading.power_w for reading in second.read()] == [300.0]
 
 
 def test_gpus_are_counted_as_hip_counts_them() -> None:
