@@ -1,8 +1,8 @@
 """Reads the sensors of a host, once a second, in one process of a run.
 
 All ranks of a run on a host have a sampler; each sensor is read by the one that holds its lock, and by
-another if that one dies. Two runs on a host read the same devices, each for itself: energy is added up by
-run, and what two runs share is not divided between them.
+another if that one dies. Two runs on a host read the same devices, each for itself: the collector
+divides what both read.
 """
 
 from __future__ import annotations
@@ -119,9 +119,9 @@ class Sampler:
         """Read now, once in every period, and once more when stopped."""
         draw = random.Random()  # noqa: S311  (no secret; not the job's generator)
         edges = sensor if isinstance(sensor, EdgeSensor) else None
-        start = time.monotonic()
         if not self._stopped.is_set():
             self._read(sensor, edges.read_first if edges else sensor.read)
+        start = time.monotonic()  # from where the first reading ended: just after a renewal, if it waited
         while not self._waits(sensor, start, draw):
             self._read(sensor, sensor.read)
         self._read(sensor, edges.read_last if edges else sensor.read)
