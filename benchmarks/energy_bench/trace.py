@@ -116,6 +116,8 @@ class Trace:
         ... )
         1640.0
         """
+        if end_s < start_s:
+            return -self.energy_j(end_s, start_s)
         joules, outside_s = 0.0, end_s - start_s
         for piece in self.pieces:
             first, last = max(start_s, piece.start_s), min(end_s, piece.end_s)

@@ -68,9 +68,9 @@ class VirtualRun:
     def _reads(self, sensor: Sensor) -> Iterator[Callable[[], list[Reading]]]:
         """Put the clock to each time at which the sampler reads, and yield what it calls then."""
         edges = sensor if isinstance(sensor, EdgeSensor) else None
-        start_s = FOUND_S
-        self._clock.set(start_s)
+        self._clock.set(FOUND_S)
         yield edges.read_first if edges else sensor.read
+        start_s = self._clock()
         while True:
             share = self._random.random() if sensor.draw_times else 0.0
             due_s = next_due(start_s, self._clock() + _PASSES_S, sensor.period_s or PERIOD_S, share)

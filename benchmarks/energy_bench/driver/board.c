@@ -28,6 +28,8 @@ static double piece_j(const struct piece *piece, double start, double end) {
 
 double energy_j(const struct board *board, double start, double end) {
     double sum = 0, outside = end - start;
+    if (end < start)
+        return -energy_j(board, end, start);
     for (unsigned i = 0; i < board->piece_count; i++) {
         const struct piece *piece = &board->pieces[i];
         double from = larger(start, piece->start), to = smaller(end, piece->end);

@@ -77,6 +77,7 @@ def bench(
 def test_the_counter_is_the_integral_as_of_the_last_renewal(bench: Callable[..., Bench]) -> None:
     it = bench(Board("GPU-a", STEP, phase_s=0.04, initial_j=5.0))
 
+    assert it.counter(-0.05) == 5_000 - 60 * 60
     assert it.counter(10.0) == pytest.approx(5_000 + 1e3 * STEP.energy_j(0, 9.94), abs=1)
     assert (
         it.counter(10.13) == it.counter(10.05) == pytest.approx(5_000 + 1e3 * STEP.energy_j(0, 10.04), abs=1)

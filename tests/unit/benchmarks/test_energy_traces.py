@@ -25,6 +25,7 @@ def test_a_ramp_and_what_lies_outside() -> None:
     assert trace.energy_j(10, 20) == 2000
     assert trace.energy_j(0, 12) == 500 + 240
     assert trace.energy_j(15, 30) == 1250 + 500
+    assert trace.energy_j(12, 0) == -(500 + 240)
     assert [trace.power_w(at) for at in (9.0, 10.0, 15.0, 20.0)] == [50, 100, 200, 50]
 
 
