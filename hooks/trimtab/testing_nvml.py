@@ -53,7 +53,7 @@ class Board:
     uuid: str
     name: str = "NVIDIA H100 80GB HBM3"
     energy_mj: int | Callable[[], int | None] | None = 5_000_000
-    average_mw: int | None = 612_000
+    average_mw: int | Callable[[], int | None] | None = 612_000
     instant_mw: int | None = 640_000
     usage_mw: int | None = 611_000
     module_average_mw: int | None = None
@@ -180,8 +180,7 @@ class Nvml:
     # --- energy and power ---
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: Handle) -> int:
-        energy_mj = self._board("nvmlDeviceGetTotalEnergyConsumption", handle).energy_mj
-        return told(energy_mj() if callable(energy_mj) else energy_mj)
+        return told(_now(self._board("nvmlDeviceGetTotalEnergyConsumption", handle).energy_mj))
 
     def nvmlDeviceGetPowerUsage(self, handle: Handle) -> int:
         return told(self._board("nvmlDeviceGetPowerUsage", handle).usage_mw)
@@ -192,7 +191,7 @@ class Nvml:
     def nvmlDeviceGetFieldValues(self, handle: Handle, fields: list[tuple[int, int]]) -> list[Any]:
         board = self._board("nvmlDeviceGetFieldValues", handle)
         known = {
-            (185, 0): board.average_mw,
+            (185, 0): _now(board.average_mw),
             (186, 0): board.instant_mw,
             (185, 1): board.module_average_mw,
             (186, 1): board.module_instant_mw,
@@ -271,6 +270,10 @@ def told(value: int | None) -> int:
     if value is None:
         raise NvmlError(NOT_SUPPORTED, "Not Supported")
     return value
+
+
+def _now(value: int | Callable[[], int | None] | None) -> int | None:
+    return value() if callable(value) else value
 
 
 def _slice(handle: Handle) -> Slice:

@@ -1,14 +1,16 @@
-"""When an energy counter was renewed: it stands still for about 100 ms at a time.
+"""When a reading was renewed: energy counters, and averaged powers, stand still for about 100 ms at a time.
 
 A bare reading is as old as the last renewal, so that a burst at the end of a run is missed. Where a run
-begins and ends, the counter is asked every few milliseconds until it changes, and the reading is stamped with
+begins and ends, it is asked every few milliseconds until it changes, and the reading is stamped with
 that moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
+
+Number = TypeVar("Number", int, float)
 
 LONGEST_WAIT_S: Final = 0.3
 POLL_S: Final = 0.005
@@ -17,32 +19,32 @@ _SURE: Final = 0.5
 """A period between renewals is believed if the moments of both are known to this part of it."""
 
 
-class Count(NamedTuple):
-    """What the counter said, and when: the moment of its renewal where that is known, to +- `error_s`."""
+class Renewal(NamedTuple, Generic[Number]):
+    """What was said, and when: the moment of its renewal where that is known, to +- `error_s`."""
 
     time: float
-    counter: int
+    value: Number
     error_s: float = 0.0
 
 
-class Edges:
-    """Waits for renewals of one counter, `LONGEST_WAIT_S` at most; `clock` is in seconds and never jumps.
+class Edges(Generic[Number]):
+    """Waits for renewals of what `ask` says, `LONGEST_WAIT_S` at most; `clock` is in seconds and never jumps.
 
-    A counter that does not change, cannot be read or answers late is returned as far as it was read.
+    What does not change, cannot be read or answers late is returned as far as it was read.
     """
 
     def __init__(
         self,
-        count: Callable[[], int | None],
+        ask: Callable[[], Number | None],
         clock: Callable[[], float],
         pause: Callable[[float], None],
     ) -> None:
-        self._count = count
+        self._ask: Callable[[], Number | None] = ask
         self._clock = clock
         self._pause = pause
         self.period_s: float | None = None
 
-    def first(self) -> list[Count]:
+    def first(self) -> list[Renewal[Number]]:
         """Return two renewals in a row, and learn their period; of a counter that stands still a reading."""
         read = self._watch(renewals=2)
         renewals = read[1:]
@@ -53,15 +55,15 @@ class Edges:
             self.period_s = period_s if is_sure else None
         return renewals or read
 
-    def last(self) -> list[Count]:
+    def last(self) -> list[Renewal[Number]]:
         """Return the renewal before this moment and the one after it; if none comes, what is read now."""
         read = self._watch(renewals=1)
         if len(read) < 2 or self.period_s is None:
             return read
         now, after = read
-        return [Count(min(now.time, after.time - self.period_s), now.counter, after.error_s), after]
+        return [Renewal(min(now.time, after.time - self.period_s), now.value, after.error_s), after]
 
-    def _watch(self, renewals: int) -> list[Count]:
+    def _watch(self, renewals: int) -> list[Renewal[Number]]:
         """Return a reading, and the renewals after it: so many if they come in time."""
         last = self._read()
         if last is None:
@@ -73,14 +75,14 @@ class Edges:
             read = self._read()
             if read is None:
                 break
-            if read.counter != last.counter:
-                found.append(Count((last.time + read.time) / 2, read.counter, (read.time - last.time) / 2))
+            if read.value != last.value:
+                found.append(Renewal((last.time + read.time) / 2, read.value, (read.time - last.time) / 2))
             last = read
             if len(found) > renewals or last.time >= give_up_at:
                 break
         return found
 
-    def _read(self) -> Count | None:
+    def _read(self) -> Renewal[Number] | None:
         asked_at = self._clock()
-        counter = self._count()
-        return None if counter is None else Count((asked_at + self._clock()) / 2, counter)
+        value = self._ask()
+        return None if value is None else Renewal((asked_at + self._clock()) / 2, value)

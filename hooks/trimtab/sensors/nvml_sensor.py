@@ -7,7 +7,7 @@ from typing import Final
 
 from trimtab.sensors.nvml_boards import Board
 from trimtab.sensors.nvml_driver import FIRST_PAUSE_S, LONGEST_PAUSE_S
-from trimtab.sensors.nvml_edges import Count, Edges
+from trimtab.sensors.nvml_edges import Edges, Renewal
 from trimtab.sensors.nvml_health import OFTEN_S, SELDOM_S, Health
 from trimtab.sensors.nvml_meter import Meter
 from trimtab.sensors.nvml_processes import Pids, Shares
@@ -46,7 +46,8 @@ class NvmlSensor:
         self._board = board
         self._meter = meter
         self._clock = clock
-        self._edges = Edges(meter.count, clock, pause)
+        self._counts = Edges(meter.count, clock, pause)
+        self._powers = Edges(meter.power_w, clock, pause)
         self._shares = Shares(board, pids)
         self._health = Health(board)
         self._xids = Xids(board)
@@ -80,12 +81,14 @@ class NvmlSensor:
 
     def read_first(self) -> list[Reading]:
         """Read at the first renewals of the counter; see EdgeSensor."""
-        return self._at_edges(self._edges.first, self._meter.power_w) or self.read()
+        counts = self._at_renewals(self._counts.first(), self._meter.power_w)
+        return counts or self._at_power() or self.read()
 
     def read_last(self) -> list[Reading]:
         """Read at the renewals before and after this moment, with the power now; see EdgeSensor."""
         try:
-            return self._at_edges(self._edges.last, self._meter.power_now_w) or self.read()
+            counts = self._at_renewals(self._counts.last(), self._meter.power_now_w)
+            return counts or self._at_power() or self.read()
         finally:
             self._xids.close()
 
@@ -97,18 +100,24 @@ class NvmlSensor:
             faults.append(Fault(self.device, self._clock(), ecc_uncorrected_errors=ecc_errors))
         return faults
 
-    def _at_edges(
-        self, edges: Callable[[], list[Count]], read_power_w: Callable[[], float | None]
+    def _at_renewals(
+        self, counts: list[Renewal[int]], read_power_w: Callable[[], float | None]
     ) -> list[Reading]:
-        """Make readings of what the counter said around now; the power is that of the last of them."""
-        counts = edges()
+        """Make readings of renewals of the counter; the power is that of the last of them."""
         power_w = read_power_w() if counts else None
         readings = []
         for number, count in enumerate(counts, start=1):
             if count.time > self._last_time:
                 known_w = power_w if number == len(counts) else None
-                readings.append(self._reading(count.time, count.counter, known_w))
+                readings.append(self._reading(count.time, count.value, known_w))
         return readings
+
+    def _at_power(self) -> list[Reading]:
+        """Read an averaged power as soon as it is renewed: it is that of the time up to then."""
+        power = self._meter.power
+        if power is None or power.method != "power_average":
+            return []
+        return [self._reading(last.time, None, last.value) for last in self._powers.last()[-1:]]
 
     def _reading(self, time: float, counter: int | None, power_w: float | None) -> Reading:
         self._last_time = time

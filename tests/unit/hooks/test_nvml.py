@@ -170,11 +170,23 @@ def test_readings_never_go_back_in_time() -> None:
     assert len(times) == 4, "the renewal before 1003.0 is not told once more"
 
 
-def test_without_a_counter_the_edges_are_read_as_all_else() -> None:
+def test_without_a_counter_an_averaged_power_is_read_as_it_is_renewed() -> None:
     found = machine(Board("GPU-a", energy_mj=None))
+    found.driver.boards[0].average_mw = Counting(found)
     (sensor,) = found.probe.sensors
     assert isinstance(sensor, EdgeSensor)
-    assert [reading.power_w for reading in sensor.read_first() + sensor.read_last()] == [612.0, 612.0]
+    (first,) = sensor.read_first()
+    found.now = 1060.0
+    (last,) = sensor.read_last()
+    assert [first.time, last.time] == pytest.approx([1000.06, 1060.06], abs=0.003)
+    assert [first.power_w, last.power_w] == pytest.approx([60_036.0, 96_036.0])
+
+
+def test_a_momentary_power_is_not_waited_for() -> None:
+    found = machine(Board("GPU-a", energy_mj=None, average_mw=None, usage_mw=None))
+    (sensor,) = found.probe.sensors
+    assert isinstance(sensor, EdgeSensor)
+    assert [reading.power_w for reading in sensor.read_first() + sensor.read_last()] == [640.0, 640.0]
     assert found.now == 1000.0
 
 

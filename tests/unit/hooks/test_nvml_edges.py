@@ -32,7 +32,7 @@ class Machine:
     def renewed_at(self, now: float) -> float:
         return now // self.period_s * self.period_s
 
-    def edges(self, count: Callable[[], int | None] | None = None) -> Edges:
+    def edges(self, count: Callable[[], int | None] | None = None) -> Edges[int]:
         return Edges(count or self.count, self.clock, self.pause)
 
 
@@ -42,7 +42,7 @@ def test_the_first_readings_are_two_renewals_at_their_moments() -> None:
     first, second = edges.first()
     assert first.time == pytest.approx(1000.1, abs=0.003)
     assert second.time == pytest.approx(1000.2, abs=0.003)
-    assert (first.counter, second.counter) == (1_000_100, 1_000_200)
+    assert (first.value, second.value) == (1_000_100, 1_000_200)
     assert edges.period_s == pytest.approx(0.1, abs=0.006)
     assert machine.now < 1000.013 + LONGEST_WAIT_S
 
@@ -53,7 +53,7 @@ def test_the_last_readings_are_the_renewals_before_and_after() -> None:
     edges.first()
     machine.now = 1059.956
     before, after = edges.last()
-    assert (before.counter, after.counter) == (1_059_900, 1_060_000)
+    assert (before.value, after.value) == (1_059_900, 1_060_000)
     assert before.time == pytest.approx(1059.9, abs=0.006)
     assert after.time == pytest.approx(1060.0, abs=0.003)
 
@@ -61,8 +61,8 @@ def test_the_last_readings_are_the_renewals_before_and_after() -> None:
 def test_where_the_period_is_not_known_the_reading_before_is_of_when_it_was_read() -> None:
     machine = Machine(now=1059.956)
     before, after = machine.edges().last()
-    assert (before.time, before.counter) == (1059.956, 1_059_900)
-    assert after.counter == 1_060_000
+    assert (before.time, before.value) == (1059.956, 1_059_900)
+    assert after.value == 1_060_000
 
 
 def test_a_counter_that_stands_still_is_read_once_and_not_waited_for() -> None:
@@ -70,9 +70,9 @@ def test_a_counter_that_stands_still_is_read_once_and_not_waited_for() -> None:
     edges = machine.edges()
     began = machine.now
     (read,) = edges.first()
-    assert (read.time, read.counter) == (began, 1_000_000)
+    assert (read.time, read.value) == (began, 1_000_000)
     (read,) = edges.last()
-    assert read.counter == 1_000_000
+    assert read.value == 1_000_000
     assert machine.now - began < 2 * LONGEST_WAIT_S + 0.02
 
 
@@ -103,7 +103,7 @@ def test_a_counter_that_is_always_new_is_aligned_at_once() -> None:
 
 def test_a_counter_that_goes_away_leaves_what_was_read() -> None:
     machine = Machine(told_until=1000.05)
-    assert [read.counter for read in machine.edges().first()] == [1_000_000]
+    assert [read.value for read in machine.edges().first()] == [1_000_000]
     assert machine.edges().first() == []
 
 
