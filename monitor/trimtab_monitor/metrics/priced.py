@@ -1,12 +1,14 @@
 """What runs emitted, cost and used of their budgets, with the factors as they are when asked.
 
 Joules are in every summary; grams and money need the energy by the hour, which is in the state of the run.
-A state takes a while to read where a run has a thousand devices, so that what was worked out is kept for a
-minute, and one scrape works out only so many: a run that was not reached yet is left out of it.
+A state takes a while to read where a run has a thousand devices (a quarter of a second), so that what was
+worked out is kept for a minute, and one scrape has half a second for it: a run that was not reached yet is
+left out, and comes with the next.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,7 +22,7 @@ from trimtab_monitor.summary import RunSummary
 KEPT_S: Final = 60.0
 KEPT_OVER_S: Final = 600.0
 """Of a run of which nothing new was heard: factors may still come late."""
-MOST_A_SCRAPE: Final = 25
+PATIENCE_S: Final = 0.5
 
 ACCOUNTINGS: Final = ("location", "market")
 
@@ -45,11 +47,14 @@ class Kept:
 
 
 class PricedRuns:
-    """Looks at runs no more often than it has to. `clock` is Unix seconds."""
+    """Looks at runs no more often than it has to. `clock` is Unix seconds, `stopwatch` never set back."""
 
-    def __init__(self, look: Look, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, look: Look, clock: Callable[[], float], stopwatch: Callable[[], float] = time.monotonic
+    ) -> None:
         self._look = look
         self._clock = clock
+        self._stopwatch = stopwatch
         self._kept: dict[str, Kept] = {}
 
     def collect(self, runs: Sequence[RunSummary]) -> Iterator[Metric]:
@@ -86,15 +91,17 @@ class PricedRuns:
         )
 
     def _renew(self, runs: Sequence[RunSummary]) -> None:
-        """Look again at the runs whose figures are the oldest, as many as one scrape may."""
-        now = self._clock()
+        """Look again at the runs whose figures are the oldest: at one at least, at as many as time allows."""
+        now, until = self._clock(), self._stopwatch() + PATIENCE_S
         known = {run.run: self._kept[run.run] for run in runs if run.run in self._kept}
         due = [run for run in runs if run.run not in known or not known[run.run].is_fresh(run, now)]
         due.sort(key=lambda run: known[run.run].time if run.run in known else 0.0)
-        for run in due[:MOST_A_SCRAPE]:
+        for run in due:
             body = self._look(run)
             if body is not None:
                 known[run.run] = _kept(run, body, now)
+            if self._stopwatch() >= until:
+                break
         self._kept = known
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from trimtab_monitor import metric_names as names
 from trimtab_monitor.entries import Registration
-from trimtab_monitor.metrics.priced import KEPT_OVER_S, KEPT_S, MOST_A_SCRAPE, PricedRuns
+from trimtab_monitor.metrics.priced import KEPT_OVER_S, KEPT_S, PATIENCE_S, PricedRuns
 from trimtab_monitor.summary import RunSummary
 
 
@@ -96,12 +96,17 @@ def test_a_run_of_which_nothing_new_was_heard_is_looked_at_rarely() -> None:
     assert ledgers.looks == ["a", "a"]
 
 
-def test_one_scrape_looks_at_so_many_and_the_next_goes_on() -> None:
-    ledgers, runs = Ledgers(), [summary(f"r{i}") for i in range(MOST_A_SCRAPE + 5)]
-    priced = PricedRuns(ledgers.look, Clock())
-    assert len(values(priced, runs)[names.RUN_COST]) == MOST_A_SCRAPE
-    assert len(values(priced, runs)[names.RUN_COST]) == MOST_A_SCRAPE + 5
-    assert sorted(ledgers.looks) == sorted(run.run for run in runs)
+def test_one_scrape_takes_half_a_second_and_the_next_goes_on() -> None:
+    ledgers, stopwatch = Ledgers(), Clock()
+
+    def slow(run: RunSummary) -> Mapping[str, Any] | None:
+        stopwatch.now += PATIENCE_S / 2
+        return ledgers.look(run)
+
+    priced = PricedRuns(slow, Clock(), stopwatch)
+    runs = [summary(f"r{i}") for i in range(5)]
+    assert [len(values(priced, runs)[names.RUN_COST]) for _ in range(3)] == [2, 4, 5]
+    assert sorted(ledgers.looks) == [run.run for run in runs]
 
 
 def test_a_run_that_is_not_shown_any_more_is_forgotten() -> None:
