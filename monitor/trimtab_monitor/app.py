@@ -83,7 +83,7 @@ def build(settings: Settings, folder: Path, url: str, stop: Teardown, *, embedde
     stop.add("ticks", ticks.stop)
 
     series = SeriesReader(store.log, settings.storage.series_cache_bytes)
-    feeds, intensities = build_feeds(settings.energy, store, intake.now, server.crashed)
+    feeds, intensities = build_feeds(settings.energy, store, intake.now)
     feeds.start()
     stop.add("carbon intensities", feeds.stop)
 

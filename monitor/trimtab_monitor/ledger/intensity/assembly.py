@@ -12,16 +12,15 @@ from trimtab_monitor.ledger.intensity.providers import providers
 from trimtab_monitor.ledger.intensity.wanted import WantedHours
 from trimtab_monitor.ledger.settings import EnergySettings
 from trimtab_monitor.store.protocols import Store
-from trimtab_monitor.workers import OnCrash
 
 
 def build_feeds(
-    energy: EnergySettings, store: Store, clock: Callable[[], float], on_crash: OnCrash
+    energy: EnergySettings, store: Store, clock: Callable[[], float]
 ) -> tuple[Feeds, KnownIntensities]:
     """The feeds that the settings name, not yet started, and what a reader sees of them."""
     asked = providers(energy)
     back_s = max((each.settings.days_back for each in asked), default=0.0) * DAY_S
-    feeds = Feeds(asked, store.intensities, WantedHours(store, _hours_of, back_s), on_crash, clock)
+    feeds = Feeds(asked, store.intensities, WantedHours(store, _hours_of, back_s), clock)
     known = KnownIntensities([each.provider for each in asked], store.intensities, feeds.states)
     return feeds, known
 

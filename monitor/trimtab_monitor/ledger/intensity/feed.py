@@ -97,8 +97,14 @@ class Feed:
             told = f"{self.provider.name} {self.provider.zone}: its answer is not used: {refused}"
             self._failed(ProviderFailed(told), now, uptime)
         else:
+            self._due = uptime + FIRST_PAUSE_S  # should the store not take them: do not ask at once again
             self._table.put(values).result()
             self._came(values, now, uptime)
+
+    def ended(self, error: BaseException, now: float) -> None:
+        """Nobody asks any more, for a fault of ours."""
+        told = f"nobody is asked any more, restart the collector: {type(error).__name__}: {error}"
+        self.state = replace(self.state, last_error=told, last_error_time=now, errors=self.state.errors + 1)
 
     def _came(self, values: Iterable[HourlyIntensity], now: float, uptime: float) -> None:
         if self.state.failures_in_a_row:

@@ -11,7 +11,7 @@ from typing import Final
 from trimtab_monitor.ledger.intensity.feed import Feed, FeedState
 from trimtab_monitor.ledger.intensity.providers import Asked
 from trimtab_monitor.store.protocols import IntensityTable, StoreUnavailable
-from trimtab_monitor.workers import OnCrash, Worker
+from trimtab_monitor.workers import Worker
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ class Feeds:
         asked: Sequence[Asked],
         table: IntensityTable,
         wanted: Wanted,
-        on_crash: OnCrash,
         clock: Callable[[], float] = time.time,
         look_s: float = LOOK_S,
     ) -> None:
@@ -43,7 +42,7 @@ class Feeds:
         self._clock = clock
         self._look_s = look_s
         self._stopping = threading.Event()
-        self._worker = Worker("grid", self._run, on_crash)
+        self._worker = Worker("grid", self._run, self._ended)
 
     def start(self) -> None:
         """Start the thread, if there is anybody to ask."""
@@ -70,6 +69,12 @@ class Feeds:
                 if not self._stopping.is_set():
                     log.warning("carbon intensities: trying again, the store is not available: %s", error)
             self._stopping.wait(self._look_s)
+
+    def _ended(self, name: str, error: BaseException) -> None:
+        """A fault of ours must not end the collector: without live values there is still the table."""
+        del name
+        for feed in self._feeds:
+            feed.ended(error, self._clock())
 
     def _turn(self) -> None:
         due = [feed for feed in self._feeds if feed.is_due(time.monotonic())]

@@ -89,7 +89,10 @@ def g_per_kwh_of(value: object, factor: float = 1.0) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueRefused(f"{str(value)[:40]!r} is no number")
-    return _check(value * factor)
+    try:
+        return _check(value * factor)
+    except OverflowError:
+        raise ValueRefused(f"{str(value)[:40]}... g/kWh cannot be") from None
 
 
 def _check(g_per_kwh: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +18,7 @@ from trimtab_monitor.ledger.intensity.provider import ProviderFailed
 from trimtab_monitor.ledger.intensity.testing import ScriptedProvider
 from trimtab_monitor.ledger.intensity.values import HOUR_S, HourlyIntensity, ValueRefused
 from trimtab_monitor.store.memory import MemoryIntensities
+from trimtab_monitor.store.protocols import StoreUnavailable
 
 H0 = 1_767_225_600  # 2026-01-01 00:00 UTC
 EVERY_S = 900.0
@@ -164,6 +167,20 @@ def test_what_cannot_be_is_a_failure_and_nothing_of_it_is_kept() -> None:
     bench.turn([1], now=at(1.5))
     assert bench.kept() == []
     assert bench.feed.state.last_error == "scripted FR: its answer is not used: -1 g/kWh cannot be"
+
+
+def test_while_nothing_can_be_kept_the_provider_is_not_asked_over_and_over() -> None:
+    class Full(MemoryIntensities):
+        def put(self, values: Sequence[HourlyIntensity]) -> Future[None]:
+            failed: Future[None] = Future()
+            failed.set_exception(StoreUnavailable("disk full"))
+            return failed
+
+    feed = Feed(ScriptedProvider({hour(1): 50.0}), Full(), EVERY_S, 3.0)
+    with pytest.raises(StoreUnavailable):
+        feed.turn([hour(1)], at(1.5), 0.0)
+    assert not feed.is_due(59.0)
+    assert feed.is_due(60.0)
 
 
 def test_pauses_double_up_to_an_hour() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import pytest
 
 from trimtab_monitor.ledger import EnergySettings
-from trimtab_monitor.ledger.intensity.feeds import Feeds
+from trimtab_monitor.ledger.intensity.feeds import Feeds, Wanted
 from trimtab_monitor.ledger.intensity.known import KnownIntensities
 from trimtab_monitor.ledger.intensity.providers import providers
 from trimtab_monitor.ledger.intensity.testing import TOKEN, Answer, GridServer
@@ -41,19 +41,13 @@ class Table(MemoryIntensities):
 
 
 class Running:
-    """Feeds of Electricity Maps and Great Britain, whose crashes are kept."""
+    """Feeds of the providers that are set, for one hour unless told otherwise."""
 
-    def __init__(self, grid: GridServer, settings: dict[str, object]) -> None:
+    def __init__(self, settings: dict[str, object], wanted: Wanted = lambda now: [H0]) -> None:
         asked = providers(EnergySettings.model_validate(settings))
-        self.crashes: list[BaseException] = []
         self.table = Table()
-        self.feeds = Feeds(
-            asked, self.table, lambda now: [H0], self._crashed, clock=lambda: NOW, look_s=LOOK_S
-        )
+        self.feeds = Feeds(asked, self.table, wanted, clock=lambda: NOW, look_s=LOOK_S)
         self.known = KnownIntensities([each.provider for each in asked], self.table, self.feeds.states)
-
-    def _crashed(self, name: str, error: BaseException) -> None:
-        self.crashes.append(error)
 
     def __enter__(self) -> Running:
         self.feeds.start()
@@ -61,7 +55,6 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.feeds.stop()
-        assert self.crashes == []
 
 
 def electricity_maps(grid: GridServer) -> dict[str, object]:
@@ -73,7 +66,7 @@ def uk(grid: GridServer) -> dict[str, object]:
 
 
 def test_what_a_provider_tells_is_known_to_readers(grid: GridServer) -> None:
-    with Running(grid, uk(grid)) as running:
+    with Running(uk(grid)) as running:
         assert running.table.filled.wait(30)
         running.feeds.stop()
         (source,) = running.known.sources([H0])
@@ -86,7 +79,7 @@ def test_what_a_provider_tells_is_known_to_readers(grid: GridServer) -> None:
 def test_a_provider_that_hangs_keeps_neither_readers_nor_the_shutdown_waiting(grid: GridServer) -> None:
     """Defect of a peer: its window never ends when the provider fails."""
     grid.then(Answer(hangs=True))
-    with Running(grid, electricity_maps(grid)) as running:
+    with Running(electricity_maps(grid)) as running:
         grid.wait_for(1)
         (source,) = running.known.sources([H0])
         assert source.values == {}
@@ -97,13 +90,13 @@ def test_a_provider_that_hangs_keeps_neither_readers_nor_the_shutdown_waiting(gr
 
 def test_a_server_that_drips_ends_with_the_shutdown(grid: GridServer) -> None:
     grid.then(Answer(body=b"[", drips=True))
-    with Running(grid, electricity_maps(grid)) as running:
+    with Running(electricity_maps(grid)) as running:
         grid.wait_for(1)
     assert running.known.sources([H0])[0].values == {}
 
 
 def test_nobody_set_is_nobody_asked(grid: GridServer) -> None:
-    with Running(grid, {}) as running:
+    with Running({}) as running:
         assert running.known.sources([H0]) == []
     assert grid.asked == []
 
@@ -111,6 +104,19 @@ def test_nobody_set_is_nobody_asked(grid: GridServer) -> None:
 def test_one_request_at_a_time_over_all_providers(grid: GridServer) -> None:
     grid.then(Answer(hangs=True))
     both = {**uk(grid), "watttime": {"url": grid.url, "region": "X", "user": "a", "password": "b"}}
-    with Running(grid, both):
+    with Running(both):
         grid.wait_for(1)
     assert len(grid.asked) == 1
+
+
+def test_a_fault_of_ours_is_told_and_ends_nothing_else(grid: GridServer) -> None:
+    def broken(now: float) -> list[int]:
+        grid.answer("/seen", {})
+        raise KeyError("oops")
+
+    with Running(uk(grid), broken) as running:
+        grid.wait_for(1)
+    (state,) = running.feeds.states()
+    assert state.last_error is not None
+    assert "KeyError: 'oops'" in state.last_error
+    assert state.errors == 1
