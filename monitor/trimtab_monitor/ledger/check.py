@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from trimtab_monitor.ledger.tally import Entry, join
+from trimtab_monitor.ledger.tally import Entry, Tally, join
 from trimtab_monitor.ledger.units import MINUTE_US
 
 _SOUND: Final = (0.9, 1.1)
@@ -41,6 +41,20 @@ class Block:
         by_counter_uj = sum(entry.amount.energy_uj for entry in self.counter)
         return by_counter_uj / by_power_uj if by_power_uj > 0 else None
 
+    @property
+    def is_unsound(self) -> bool:
+        """Whether power that can tell says that the counter is off."""
+        ratio = self.ratio
+        return self.is_firm and ratio is not None and not _SOUND[0] <= ratio <= _SOUND[1]
+
+    def doubt(self) -> Entry:
+        """What widens the interval of the counter's energy to what power says of the same time."""
+        counted_uj = sum(entry.amount.energy_uj for entry in self.counter)
+        low_uj = sum(entry.amount.low_uj for entry in self.power) - counted_uj
+        high_uj = sum(entry.amount.high_uj for entry in self.power) - counted_uj
+        amount = Tally(0, min(0, low_uj), max(0, high_uj))
+        return Entry(self.counter[0].start_us, self.counter[-1].end_us, "counter", amount)
+
 
 @dataclass(slots=True)
 class Check:
@@ -58,7 +72,7 @@ class Check:
     is_firm: bool = False
 
     def judge(self, block: Block) -> list[Entry]:
-        """Judge a full block; return what puts power in the counter's place."""
+        """Judge a full block; return what puts power in the counter's place, or shows that they differ."""
         ratio = block.ratio
         if ratio is None:
             return []
@@ -71,7 +85,7 @@ class Check:
         self.unsound += not sound
         self.is_trusted = sound if not was_trusted else _USABLE[0] <= ratio <= _USABLE[1]
         if was_trusted and self.is_trusted:
-            return []
+            return [] if sound else [block.doubt()]
         self.by_power += 1
         return list(_replaced(block)) if was_trusted else []
 

@@ -14,7 +14,6 @@ from trimtab_monitor.ledger.check import Block, Check, is_full
 from trimtab_monitor.ledger.counters import Delta, Expected, counter_delta, to_counts, to_microjoules, unit_uj
 from trimtab_monitor.ledger.power import (
     LEAST_GAP_US,
-    PLAUSIBLE_W,
     Estimate,
     PowerField,
     estimate,
@@ -66,7 +65,6 @@ class Gauge:
         if span.counter is None or reading.counter is None:
             told = [self._between(span.last, reading, by_power)]
             span.fill(told[0])
-            span.block = Block()
         else:
             told, reading = self._by_counter(span, reading, by_power)
         if span.last.has_value:
@@ -166,15 +164,15 @@ class Gauge:
         assert self.unit_j is not None
         unit = unit_uj(self.unit_j)
         since_us = reading.time_us - span.counter_us + span.overtaken_us
-        most_w = max(PLAUSIBLE_W[self.component], self.power.most_w)
         return counter_delta(
             span.counter,
             reading.counter,
             self.range,
             # Half as much again, and a second more, as a counter may be updated late.
-            most=to_counts(round(most_w * (since_us + SECOND_US) * 3) // 2, unit),
+            most=to_counts(round(self.power.most_w * (since_us + SECOND_US) * 3) // 2, unit),
             expected=self._expected(span, reading, by_power),
-            may_lap=self.range is not None and to_counts(round(most_w * since_us), unit) > self.range,
+            may_lap=self.range is not None
+            and to_counts(round(self.power.most_w * since_us), unit) > self.range,
         )
 
     def _expected(self, span: Span, reading: Reading, by_power: Estimate | None) -> Expected | None:
@@ -193,12 +191,12 @@ class Gauge:
         return Expected(counts, is_dark=self._is_far(interval_us))
 
     def _from_suspect(self, span: Span, reading: Reading, by_power: Estimate | None) -> Delta | None:
-        """A value that was not believed, and from which the counter went on, was true."""
+        """A value that was not believed, and from which the counter went on as it should, was true."""
         assert span.suspect is not None
         counter, time_us = span.suspect
         trial = Span(span.first, span.last, counter, time_us)
-        delta = self._delta(trial, reading, by_power)
-        if delta.kind != "advance":
+        delta, expected = self._delta(trial, reading, by_power), self._expected(trial, reading, by_power)
+        if delta.kind != "advance" or (expected is not None and delta.counts < expected.least):
             return None
         span.rebase(counter, time_us)
         return delta
@@ -211,7 +209,6 @@ class Gauge:
         told = self._between(span.last, reading, by_power)
         span.fill(told)
         span.suspect = (reading.counter, reading.time_us)
-        span.block = Block()
         return [told], replace(reading, counter=None)
 
     def _unknown(self, span: Span, reading: Reading, by_power: Estimate | None, delta: Delta) -> list[Entry]:
@@ -219,7 +216,6 @@ class Gauge:
         self.counts.resets += delta.kind == "reset"
         self.counts.doubtful_resets += delta.kind == "doubtful"
         self.carry = 0
-        span.block = Block()
         told = self._between(span.last, reading, by_power)
         if not told.amount.gap_us:
             return [told]
@@ -275,7 +271,6 @@ class Gauge:
         else:
             believed = _settled(span, told, by_power)
         if stand_in is None or not is_clean:
-            span.block = Block()
             return believed
         span.block.add(told, stand_in, self.power.is_checked_by(interval_us))
         if is_full(span.block):
@@ -306,7 +301,9 @@ def _settled(span: Span, told: Entry, by_power: Estimate | None) -> list[Entry]:
     settled = [each.taken_back() for each in span.fills]
     for extent, time_us, low, high in zip(extents, times_us, bounds[:-1], bounds[1:], strict=True):
         settled.append(Entry(*extent, told.method, _part(told.amount, time_us, low, high, bounds[-1])))
-    gap = settled[-1].amount
+    last = settled[-1]
+    last.start_w, last.end_w, last.most_w = told.start_w, told.end_w, told.most_w
+    gap = last.amount
     gap.measured_us, gap.gap_us = gap.measured_us - told.amount.gap_us, told.amount.gap_us
     gap.estimated_uj, gap.estimated_high_uj = told.amount.estimated_uj, told.amount.estimated_high_uj
     return settled

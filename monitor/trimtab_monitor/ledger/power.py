@@ -1,8 +1,8 @@
 """Power readings: which to believe, how they integrate, and how far from the truth that can be.
 
-A reading is the mean over the window before it; of the time between two windows it is taken that the power
-lay between the two readings. Equal readings are readings too: dropping them before a trapezoid is how others
-turn 24,400 J into 110,200 J.
+A reading is the mean over the window before it. Of a short time between two windows it is taken that the
+power lay between the two readings. Equal readings are readings too: dropping them before a trapezoid is how
+others turn 24,400 J into 110,200 J.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class PowerField:
     """What a device's power readings are: how they are known, and what of the time they show.
 
     A reading is the mean over `window_us` (None: over the time since the reading before). `seen` is the share
-    of the time that such windows cover however often one reads. `most_w` is the most that it draws; it idles
-    below `idle_w` (0: not known).
+    of the time that such windows cover however often one reads. It is renewed every `update_us`: so old may a
+    reading be. `most_w` is the most that the device draws; it idles below `idle_w` (0: not known).
     """
 
     method: str = "model"
@@ -57,6 +57,12 @@ class PowerField:
     seen: float = 1.0
     most_w: float = 0.0
     idle_w: float = 0.0
+    update_us: int = 0
+
+    @property
+    def stale_uj(self) -> int:
+        """What may have been used at either end of a run since the readings there were renewed."""
+        return 0 if self.method in MODELS else round(self.update_us * self.most_w)
 
     def is_checked_by(self, interval_us: int) -> bool:
         """Whether readings so far apart show enough of the time to find a counter wrong."""
@@ -130,6 +136,8 @@ def estimate(
     low_uj = shown_uj + min(previous_w, near_w) * unseen_us
     high_uj = shown_uj + max(previous_w, near_w) * unseen_us
     if field.method == "power_average":
+        if unseen_us > window_us / 4:
+            low_uj, high_uj = shown_uj + least_w * unseen_us, shown_uj + field.most_w * unseen_us
         slack_uj = _AVERAGE_ERROR * energy_uj + _overlap_uj(field, previous_w, near_w, interval_us)
         low_uj, high_uj = low_uj - slack_uj, high_uj + slack_uj
     return _seen(field, energy_uj, low_uj, high_uj, interval_us, least_w, max(near_w, previous_w))

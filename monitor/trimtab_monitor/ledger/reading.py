@@ -95,12 +95,15 @@ def power_field(device: wire.Device) -> PowerField:
     window_us = micros(window_s) if window_s is not None and has_window else None
     if window_us is None and method == "power_instant":
         window_us = 0
+    update_s = device.power_update_s
+    update_us = micros(update_s) if update_s is not None and 0 < update_s <= _LONGEST_WINDOW_S else 0
     return PowerField(
         method,
         window_us,
-        seen_share(device.component, method, window_s, device.power_update_s),
+        seen_share(device.component, method, window_s, update_s),
         most_w(device.component, device.power_limit_w),
         idle_below_w(device.component, device.power_limit_w),
+        update_us,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from trimtab import wire
 from trimtab_monitor.ledger.check import Check
@@ -17,7 +18,10 @@ from trimtab_monitor.ledger.power import MAX_INTERVAL_US
 from trimtab_monitor.ledger.reading import Counts, Reading
 from trimtab_monitor.ledger.spans import Span, counted_elsewhere, gaps_us, span_at, span_before, start_span
 from trimtab_monitor.ledger.tally import Entry, Tally
-from trimtab_monitor.ledger.units import Piece
+from trimtab_monitor.ledger.units import SECOND_US, Piece
+
+_DOUBT_US: Final = 10 * SECOND_US
+"""A counter that differs from power for as long as this is doubted, though not judged yet."""
 
 
 @dataclass(slots=True)
@@ -106,6 +110,11 @@ class Stream:
     def told(self) -> dict[str, Tally]:
         """By method; time between covered spans is a gap, which late readings may still fill."""
         told = {method: replace(tally) for method, tally in self.tallies.items() if tally != Tally()}
+        if self.method != "counter" and self.method in told:
+            _widen(told[self.method], self.gauge.power.stale_uj)
+        for span in self.spans:
+            if self.check.is_trusted and span.block.checked_us >= _DOUBT_US and span.block.is_unsound:
+                told.setdefault("counter", Tally()).add(span.block.doubt().amount)
         holes_us = gaps_us(self.spans)
         if holes_us:
             hole = self.gauge.gap(0, holes_us, self.gauge.rate_w)
@@ -180,3 +189,8 @@ class Stream:
         if end_us is None or span is None:
             return None
         return self.gauge.hold(span.last, span.last.time_us, end_us)
+
+
+def _widen(tally: Tally, by_uj: int) -> None:
+    if tally.energy_uj:
+        tally.low_uj, tally.high_uj = max(0, tally.low_uj - by_uj), tally.high_uj + by_uj

@@ -74,8 +74,23 @@ def test_an_average_read_too_rarely_proves_no_counter_wrong() -> None:
     assert joules_by_method(ledger_of(readings)) == {"counter": 1_500 * 20}
 
 
-def test_a_check_does_not_span_a_reset() -> None:
+def test_resets_and_nonsense_are_no_part_of_a_check() -> None:
     counter = [OLD + 700_000 * i for i in range(50)] + [700_000 * i for i in range(50)]
+    counter[20] = 2**62
     ledger = ledger_of(device(range(100), counter=counter, power=[700] * 100, power_window_s=1.0))
-    assert ledger.counter_checks() == {}
+    assert ledger.counter_checks() == {"GPU-1": 1.0}
     assert ledger.totals().joules == 99 * 700
+
+
+def test_a_counter_a_little_off_widens_the_interval_to_what_power_says() -> None:
+    totals = trace((60, 0.8)).totals()
+    assert totals.energy_uj == totals.low_uj == 60 * 560 * 10**6
+    assert totals.high_joules == pytest.approx(60 * 700, rel=0.02)
+
+
+def test_a_counter_ten_times_too_fast_is_never_counted() -> None:
+    times = range(91)
+    watts = [650 if time % 2 else 250 for time in times]
+    counter = [OLD + 10_000 * sum(watts[: time + 1]) for time in times]
+    readings = device(times, counter=counter, power=watts, power_window_s=1.0, power_limit_w=700.0)
+    assert ledger_of(readings).totals().joules == sum(watts[1:])

@@ -76,3 +76,9 @@ def test_energy_of_an_outage_is_spread_as_power_told_it() -> None:
     by_hour = [energy_uj / 1e6 for _, energy_uj in ledger.by_hour()]
     assert sum(by_hour) == pytest.approx(2_592_000)
     assert min(by_hour) > 0
+
+
+def test_a_counter_stuck_at_nonsense_is_not_followed() -> None:
+    counter = [OLD, OLD + 100_000, *[2**63 - 1] * 3, OLD + 500_000, OLD + 600_000]
+    totals = ledger_of(device(range(7), counter=counter, power=[100] * 7)).totals()
+    assert (totals.joules, totals.gap_us, totals.counts.rejected) == (600, 0, 3)
