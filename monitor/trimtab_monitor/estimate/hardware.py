@@ -16,7 +16,8 @@ from importlib.resources import files
 from typing import Final
 
 _MAKERS: Final = frozenset(("nvidia", "amd", "intel", "google", "apple", "habana"))
-_LINES: Final = frozenset(("tesla", "geforce", "instinct", "gpu", "gpus", "cloud", "generation"))
+_LINES: Final = frozenset(("tesla", "geforce", "instinct", "gpu", "gpus", "cloud"))
+_ORNAMENTS: Final = frozenset(("generation", "edition", "r", "tm"))
 _SPELLINGS: Final = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -103,7 +104,7 @@ def _words(name: str) -> frozenset[str]:
     text = name.casefold()
     for pattern, replacement in _SPELLINGS:
         text = pattern.sub(replacement, text)
-    return frozenset(re.findall(r"[a-z0-9]+", text)) - _MAKERS - _LINES
+    return frozenset(re.findall(r"[a-z0-9]+", text)) - _MAKERS - _LINES - _ORNAMENTS
 
 
 def _near(said: frozenset[str]) -> str:
