@@ -14,7 +14,6 @@ Number = TypeVar("Number", int, float)
 
 LONGEST_WAIT_S: Final = 0.3
 POLL_S: Final = 0.005
-_MOST_POLLS: Final = round(LONGEST_WAIT_S / POLL_S)
 _SURE: Final = 0.5
 """A period between renewals is believed if the moments of both are known to this part of it."""
 
@@ -28,7 +27,7 @@ class Renewal(NamedTuple, Generic[Number]):
 
 
 class Edges(Generic[Number]):
-    """Waits for renewals of what `ask` says, `LONGEST_WAIT_S` at most; `clock` is in seconds and never jumps.
+    """Waits for renewals of what `ask` says, `longest_s` at most; `clock` is in seconds and never jumps.
 
     What does not change, cannot be read or answers late is returned as far as it was read.
     """
@@ -38,10 +37,14 @@ class Edges(Generic[Number]):
         ask: Callable[[], Number | None],
         clock: Callable[[], float],
         pause: Callable[[float], None],
+        longest_s: float = LONGEST_WAIT_S,
+        poll_s: float = POLL_S,
     ) -> None:
         self._ask: Callable[[], Number | None] = ask
         self._clock = clock
         self._pause = pause
+        self._longest_s = longest_s
+        self._poll_s = poll_s
         self.period_s: float | None = None
 
     def first(self) -> list[Renewal[Number]]:
@@ -69,9 +72,9 @@ class Edges(Generic[Number]):
         if last is None:
             return []
         found = [last]
-        give_up_at = last.time + LONGEST_WAIT_S
-        for _ in range(_MOST_POLLS):
-            self._pause(POLL_S)
+        give_up_at = last.time + self._longest_s
+        for _ in range(round(self._longest_s / self._poll_s)):
+            self._pause(self._poll_s)
             read = self._read()
             if read is None:
                 break

@@ -52,6 +52,11 @@ class Meter:
         assert device is not None
         return device
 
+    @property
+    def averages(self) -> bool:
+        """Whether its power is an average over the time before."""
+        return self.power is not None and self.power.method == "power_average"
+
     def count(self) -> int | None:
         """Read the counter, in millijoules, if it has one."""
         return counter_mj(self.board) if self.by_counter else None

@@ -16,6 +16,9 @@ from trimtab.sensors.reading import DeviceInfo, Fault, Reading, SensorError
 from trimtab.sensors.rota import Rota, Task
 
 QUICK_PERIOD_S: Final = 0.1
+_POWER_WAIT_S: Final = 0.12
+"""An averaged power is renewed every 100 ms: one that does not change for so long is constant."""
+_POWER_POLL_S: Final = 0.01
 _SOON_S: Final = 5.0
 """A board that was reset answers soon: for about so long it is asked ten times a second."""
 _REST_S: Final = 0.2
@@ -47,7 +50,7 @@ class NvmlSensor:
         self._meter = meter
         self._clock = clock
         self._counts = Edges(meter.count, clock, pause)
-        self._powers = Edges(meter.power_w, clock, pause)
+        self._powers = Edges(meter.power_w, clock, pause, _POWER_WAIT_S, _POWER_POLL_S)
         self._shares = Shares(board, pids)
         self._health = Health(board)
         self._xids = Xids(board)
@@ -67,7 +70,11 @@ class NvmlSensor:
 
     def read(self) -> list[Reading]:
         """Read the board once; see Sensor."""
-        time, counter, power_w = self._clock(), self._meter.count(), self._meter.power_w()
+        time, counter = self._clock(), self._meter.count()
+        if counter is None and self._meter.averages:
+            time, power_w = self._averaged(time)
+        else:
+            power_w = self._meter.power_w()
         answers = counter is not None or power_w is not None
         self._board.driver.note(self.device.uuid, answers=answers)
         if not answers:
@@ -82,13 +89,13 @@ class NvmlSensor:
     def read_first(self) -> list[Reading]:
         """Read at the first renewals of the counter; see EdgeSensor."""
         counts = self._at_renewals(self._counts.first(), self._meter.power_w)
-        return counts or self._at_power() or self.read()
+        return counts or self.read()
 
     def read_last(self) -> list[Reading]:
         """Read at the renewals before and after this moment, with the power now; see EdgeSensor."""
         try:
             counts = self._at_renewals(self._counts.last(), self._meter.power_now_w)
-            return counts or self._at_power() or self.read()
+            return counts or self.read()
         finally:
             self._xids.close()
 
@@ -112,12 +119,10 @@ class NvmlSensor:
                 readings.append(self._reading(count.time, count.value, known_w))
         return readings
 
-    def _at_power(self) -> list[Reading]:
+    def _averaged(self, now: float) -> tuple[float, float | None]:
         """Read an averaged power as soon as it is renewed: it is that of the time up to then."""
-        power = self._meter.power
-        if power is None or power.method != "power_average":
-            return []
-        return [self._reading(last.time, None, last.value) for last in self._powers.last()[-1:]]
+        renewals = self._powers.last()
+        return (renewals[-1].time, renewals[-1].value) if renewals else (now, None)
 
     def _reading(self, time: float, counter: int | None, power_w: float | None) -> Reading:
         self._last_time = time
