@@ -25,8 +25,9 @@ from typing import Any, Final
 from energy_bench import cost
 from energy_bench.cases import CASES, CPU, INSTANT, KINDS, Case
 from energy_bench.driver import NoCompilerError, build_driver
-from energy_bench.racing import ZEUS_POWER_BARE, Contender, contenders, race
+from energy_bench.racing import ZEUS_POWER_BARE, contenders, race
 from energy_bench.report import cpu_table, table
+from energy_bench.tool_process import Contender
 
 Line = dict[str, Any]
 TRACES: Final = tuple(dict.fromkeys(case.trace for case in CASES))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from energy_bench.board import Board, slow
 from energy_bench.driver import Script, environment
-from energy_bench.racing import BENCHMARKS
+from energy_bench.tool_process import BENCHMARKS
 from energy_bench.trace import wave
 
 BOARDS: Final = 8

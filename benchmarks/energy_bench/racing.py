@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,29 +12,14 @@ from typing import Any, Final
 from energy_bench.cases import COUNTER, CPU, Case
 from energy_bench.driver import Script, environment
 from energy_bench.powercap import PowercapTree, Writer
+from energy_bench.tool_process import Contender, Stage, ToolError, ToolProcess, start
 from energy_bench.trace import Ramp, Trace
-from hooks_bench.interpreters import AbsentError, interpreter_for
 
-BENCHMARKS: Final = Path(__file__).resolve().parents[1]
 IMPORT_S: Final = 7.0
 """From the start of the processes: their imports take a while."""
 SET_UP_S: Final = 8.0
 """So long before the job peers are started: some take seconds, while the boards draw next to nothing."""
 _LEAD_W: Final = 1.0
-_GRACE_S: Final = 25.0
-"""How long after the job a tool may take to tell, before it is given up as hanging."""
-_MOUNT: Final = 'mount --bind "$0" /sys/class && exec "$@"'
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A tool, as it is set up: module, its distribution ("" for our own) and arguments after the part."""
-
-    name: str
-    module: str
-    distribution: str
-    argument: str = ""
-
 
 TRIMTAB: Final = Contender("trimtab", "trimtab_tool", "")
 CODECARBON: Final = Contender("codecarbon 15 s", "codecarbon_tool", "codecarbon", "15")
@@ -83,14 +61,12 @@ class Result:
         asked = {"trace": self.case.trace, "board": self.case.kind, "tool": self.tool}
         if self.problem is not None:
             return {**asked, "problem": self.problem}
-        truth_j = self.case.truth_j(
-            self.told["began"] - self.start_s, self.told["asked_to_end"] - self.start_s
-        )
+        began, ended = self.told["began"] - self.start_s, self.told["asked_to_end"] - self.start_s
         wall_s = self.told["asked_to_end"] - self.told["called"]
         told = {name: self.told[name] for name in ("low_j", "high_j", "gap_seconds") if name in self.told}
         return {
             **asked,
-            "true_j": truth_j,
+            "true_j": self.case.truth_j(began, ended),
             "joules": self.told["joules"],
             "error_pct": 100 * self.error(),
             "cpu_pct": 100 * self.told["cpu_s"] / wall_s,
@@ -98,36 +74,32 @@ class Result:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A tool at work; what it says goes to files, for its children may hold a pipe open for ever."""
-
-    process: subprocess.Popen[bytes]
-    said: Path
-    errors: Path
-
-
 def race(
-    case: Case, tools: Sequence[Contender], library: Path, folder: Path, call_us: float = 0.0
+    case: Case, tools: Sequence[Contender], library: Path, folder: Path, *, import_s: float = IMPORT_S
 ) -> list[Result]:
-    """Let tools measure a case side by side."""
-    start_s = time.monotonic() + IMPORT_S + SET_UP_S
-    boards = tuple(replace(board, trace=_at_rest_before(board.trace)) for board in case.boards)
-    zones = tuple(replace(zone, trace=_at_rest_before(zone.trace)) for zone in case.zones)
-    case = replace(case, boards=boards, zones=zones)
-    script = Script(case.boards, start_s, call_us=call_us)
-    environ = {**environment(library, script.write(folder / "script")), **_extra(folder)}
-    with _powercap(case, folder, script) as mounted:
-        running = [(tool, _start(tool, case, start_s, environ, folder, mounted)) for tool in tools]
-        return [_result(case, tool, started, start_s) for tool, started in running]
+    """Let tools measure a case side by side; the job begins when all have been imported and set up."""
+    set_up_s = SET_UP_S if any(tool.distribution for tool in tools) else 0.0
+    start_s = time.monotonic() + import_s + set_up_s
+    case = _at_rest_before(case)
+    script = Script(case.boards, start_s)
+    driver = environment(library, script.write(folder / "script"))
+    with _sys_class(case, folder, script) as sys_class:
+        stage = Stage(folder, driver, sys_class)
+        running = [(tool, _start(tool, stage, case, start_s)) for tool in tools]
+        return [_result(case, tool, process, start_s) for tool, process in running]
 
 
-def _at_rest_before(trace: Trace) -> Trace:
-    return replace(trace, pieces=(Ramp(-1e3, 0.0, _LEAD_W, _LEAD_W), *trace.pieces))
+def _at_rest_before(case: Case) -> Case:
+    def at_rest(trace: Trace) -> Trace:
+        return replace(trace, pieces=(Ramp(-1e3, 0.0, _LEAD_W, _LEAD_W), *trace.pieces))
+
+    boards = tuple(replace(board, trace=at_rest(board.trace)) for board in case.boards)
+    zones = tuple(replace(zone, trace=at_rest(zone.trace)) for zone in case.zones)
+    return replace(case, boards=boards, zones=zones)
 
 
 @contextmanager
-def _powercap(case: Case, folder: Path, script: Script) -> Iterator[Path | None]:
+def _sys_class(case: Case, folder: Path, script: Script) -> Iterator[Path | None]:
     """Keep a powercap tree going, if the case has one; yield what stands for /sys/class."""
     if not case.zones:
         yield None
@@ -138,62 +110,18 @@ def _powercap(case: Case, folder: Path, script: Script) -> Iterator[Path | None]
     tree.close()
 
 
-def _extra(folder: Path) -> dict[str, str]:
-    """An `nvidia-smi` that runs (CodeCarbon sees no GPU where there is none), and where to import from."""
-    tool = folder / "nvidia-smi"
-    tool.write_text("#!/bin/sh\nexit 0\n")
-    tool.chmod(0o755)
-    return {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(BENCHMARKS)}
-
-
-def _start(
-    tool: Contender,
-    case: Case,
-    start_s: float,
-    environ: Mapping[str, str],
-    folder: Path,
-    mounted: Path | None,
-) -> Running | str:
-    try:
-        python = interpreter_for(tool.distribution) if tool.distribution else sys.executable
-    except AbsentError as error:
-        return str(error)
+def _start(tool: Contender, stage: Stage, case: Case, start_s: float) -> ToolProcess | str:
     begin_s = start_s - SET_UP_S if tool.distribution else start_s
-    asked = json.dumps({"begin": begin_s, "end": start_s + case.seconds})
-    part = "cpu" if case.zones else "gpu"
-    command = [python, "-m", f"energy_bench.tools.{tool.module}", asked, part, tool.argument]
-    if mounted is not None:
-        if shutil.which("unshare") is None:
-            return "there is no `unshare` here: a make-believe /sys/class cannot be mounted"
-        command = [
-            "unshare",
-            "-m" if os.geteuid() == 0 else "-rm",
-            "sh",
-            "-c",
-            _MOUNT,
-            str(mounted),
-            *command,
-        ]
-    said, errors = folder / f"{tool.name}.out", folder / f"{tool.name}.err"
-    with said.open("wb") as out, errors.open("wb") as err:
-        process = subprocess.Popen(command, env=environ, stdout=out, stderr=err, start_new_session=True)
-    return Running(process, said, errors)
-
-
-def _result(case: Case, tool: Contender, running: Running | str, start_s: float) -> Result:
-    if isinstance(running, str):
-        return Result(case, tool.name, {}, start_s, running)
-    left_s = start_s + case.seconds + _GRACE_S - time.monotonic()
-    problem = None
     try:
-        running.process.wait(max(1.0, left_s))
-    except subprocess.TimeoutExpired:
-        problem = f"hangs: nothing {_GRACE_S:g} s after the job's end"
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(running.process.pid, signal.SIGKILL)  # its children too
-    running.process.wait()
-    said = running.said.read_text().strip()
-    if problem is None and not said.endswith("}"):
-        problem = f"fails: {(running.errors.read_text().strip().splitlines() or ['it said nothing'])[-1]}"
-    told = {} if problem else json.loads(said.splitlines()[-1])
-    return Result(case, tool.name, told, start_s, problem)
+        return start(tool, stage, "cpu" if case.zones else "gpu", begin_s, start_s + case.seconds)
+    except ToolError as error:
+        return str(error)
+
+
+def _result(case: Case, tool: Contender, process: ToolProcess | str, start_s: float) -> Result:
+    if isinstance(process, str):
+        return Result(case, tool.name, {}, start_s, process)
+    try:
+        return Result(case, tool.name, process.told(), start_s)
+    except ToolError as error:
+        return Result(case, tool.name, {}, start_s, str(error))
