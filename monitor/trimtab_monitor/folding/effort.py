@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from trimtab.wire import INT64_MAX
+
 CAPACITY: Final = 128
 WINDOW_S: Final = 1.0
 """The least length of a window; of old ones two are joined, again and again."""
@@ -36,7 +38,7 @@ class Window:
     def join(self, later: Window) -> None:
         """Take in the window that follows."""
         self.end = later.end
-        self.steps += later.steps
+        self.steps = _sum(self.steps, later.steps)
         self.paused_s += later.paused_s
 
 
@@ -53,13 +55,13 @@ class Pauses:
 
     def pass_by(self, steps: int, paused_s: float) -> None:
         """So many steps, and a pause at their end if it took any time."""
-        self.since += steps
+        self.since = _sum(self.since, steps)
         if paused_s <= 0.0:
             return
         self.count += 1
         self.seconds += paused_s
         self.seconds_sq += paused_s * paused_s
-        self.steps += self.since
+        self.steps = _sum(self.steps, self.since)
         self.steps_sq += float(self.since) ** 2
         self.since = 0
 
@@ -95,13 +97,13 @@ class Effort:
             self.resumed = False
             self._stop(last_time, time)
             return
-        self._add(step - last_step, last_time, time)
+        self._add(min(step - last_step, INT64_MAX), last_time, time)
 
     def rewind(self, to_step: int) -> None:
         """The run goes on from the end of `to_step`: what came after is done again."""
         if self.at_step is None:
             return
-        self.redone += max(0, self.at_step - to_step)
+        self.redone = _sum(self.redone, max(0, self.at_step - to_step))
         self.at_step = min(self.at_step, to_step)
         self.resumed = True
 
@@ -118,7 +120,7 @@ class Effort:
                 paused_s = (end - start) - usual * steps
                 each = usual
         self.recent = [*self.recent[-(USUAL_OF - 1) :], each]
-        self.lived += steps
+        self.lived = _sum(self.lived, steps)
         self.pauses.pass_by(steps, paused_s)
         self._gather(Window(start, end, steps, paused_s))
 
@@ -131,6 +133,11 @@ class Effort:
         if len(self.windows) > CAPACITY:
             older, newer = self.windows[: CAPACITY // 2], self.windows[CAPACITY // 2 :]
             self.windows = [*_halved(older), *newer][-CAPACITY:]
+
+
+def _sum(count: int, more: int) -> int:
+    """The sum, no larger than can be kept, whatever a job says of its steps."""
+    return min(count + more, INT64_MAX)
 
 
 def _halved(windows: list[Window]) -> list[Window]:

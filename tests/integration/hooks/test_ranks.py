@@ -23,7 +23,9 @@ torch.manual_seed(0)
 model = DistributedDataParallel(torch.nn.Linear(4, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 torch.manual_seed(rank)
-watch = trimtab.watch(model, optimizer, project="ranks", rollback="auto")
+budget = trimtab.Budget(kwh=1, stop=True) if sys.argv[1] == "budget" else None
+mode = "off" if budget else "auto"
+watch = trimtab.watch(model, optimizer, project="ranks", rollback=mode, budget=budget)
 at = []
 with watch:
     for number in range(1500):
@@ -47,7 +49,9 @@ os._exit(0)  # gloo's own threads abort the interpreter's end now and then
 """
 
 
-def launch(collector: RecordingCollector, home: Path, tmp_path: Path, port: int) -> list[dict[str, object]]:
+def launch(
+    collector: RecordingCollector, home: Path, tmp_path: Path, port: int, why: str
+) -> list[dict[str, object]]:
     environ = os.environ | {
         "TRIMTAB_URL": collector.url,
         "MASTER_ADDR": "127.0.0.1",
@@ -57,7 +61,7 @@ def launch(collector: RecordingCollector, home: Path, tmp_path: Path, port: int)
     }
     jobs = [
         subprocess.Popen(
-            [sys.executable, "-c", JOB],
+            [sys.executable, "-c", JOB, why],
             cwd=tmp_path,
             env=environ | {"RANK": str(rank), "TRIMTAB_DIR": str(home / str(rank))},
             stdout=subprocess.PIPE,
@@ -70,14 +74,15 @@ def launch(collector: RecordingCollector, home: Path, tmp_path: Path, port: int)
     return [json.loads(out.splitlines()[-1]) for out in outs]
 
 
-@pytest.mark.parametrize("command", ["rollback", "stop"])
+@pytest.mark.parametrize(("command", "why"), [("rollback", "spike"), ("stop", "budget")])
 def test_ranks_obey_at_the_same_step(
-    collector: RecordingCollector, home: Path, tmp_path: Path, free_port: object, command: str
+    collector: RecordingCollector, home: Path, tmp_path: Path, free_port: object, command: str, why: str
 ) -> None:
     assert callable(free_port)
     to_step = 5 if command == "rollback" else None
-    collector.commands = [Command(id="c1", kind=command, to_step=to_step)]  # type: ignore[arg-type]
-    first, second = launch(collector, home, tmp_path, free_port())
+    of = "kwh" if why == "budget" else None
+    collector.commands = [Command(id="c1", kind=command, to_step=to_step, budget=of)]  # type: ignore[arg-type]
+    first, second = launch(collector, home, tmp_path, free_port(), why)
     assert first["run"] == second["run"], "ranks are one run, though their folders differ"
     assert first["at"] == second["at"]
     assert first["number"] == second["number"]
