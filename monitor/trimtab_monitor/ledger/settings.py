@@ -45,7 +45,7 @@ class EmbodiedSettings(BaseModel):
 class EnergySettings(BaseModel):
     """Where the run's electricity comes from and what it costs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     pue: float = Field(
         default=1.0,

@@ -91,6 +91,11 @@ def test_marginal_emissions_stand_apart_and_need_no_table() -> None:
     assert bill(usage(1, 1), live({H0: 600}), place="FR")["marginal_g"] is None
 
 
+def test_hours_that_great_britains_operator_did_not_tell_count_with_the_table() -> None:
+    told = bill(usage(1), uk={"enabled": True})
+    assert told["emissions_g"] == bill(usage(1), place="GB")["emissions_g"]
+
+
 def test_zero_is_an_intensity() -> None:
     assert bill(usage(1, 1), live({H0: 0.0, H1: 0.0}), place="FR")["emissions_g"]["location"] == 0
 
