@@ -19,7 +19,8 @@ IMPORT_S: Final = 7.0
 """From the start of the processes: their imports take a while."""
 SET_UP_S: Final = 8.0
 """So long before the job peers are started: some take seconds, while the boards draw next to nothing."""
-_LEAD_W: Final = 1.0
+_REST_W: Final = 1.0
+"""What a board draws before and after the job: next to nothing, as a peer's edges are not sharp."""
 
 TRIMTAB: Final = Contender("trimtab", "trimtab_tool", "")
 CODECARBON: Final = Contender("codecarbon 15 s", "codecarbon_tool", "codecarbon", "15")
@@ -80,7 +81,7 @@ def race(
     """Let tools measure a case side by side; the job begins when all have been imported and set up."""
     set_up_s = SET_UP_S if any(tool.distribution for tool in tools) else 0.0
     start_s = time.monotonic() + import_s + set_up_s
-    case = _at_rest_before(case)
+    case = _at_rest_around(case)
     script = Script(case.boards, start_s)
     driver = environment(library, script.write(folder / "script"))
     with _sys_class(case, folder, script) as sys_class:
@@ -89,9 +90,12 @@ def race(
         return [_result(case, tool, process, start_s) for tool, process in running]
 
 
-def _at_rest_before(case: Case) -> Case:
+def _at_rest_around(case: Case) -> Case:
+    before = Ramp(-1e3, 0.0, _REST_W, _REST_W)
+    after = Ramp(case.seconds, 1e6, _REST_W, _REST_W)
+
     def at_rest(trace: Trace) -> Trace:
-        return replace(trace, pieces=(Ramp(-1e3, 0.0, _LEAD_W, _LEAD_W), *trace.pieces))
+        return replace(trace, pieces=(before, *trace.pieces, after))
 
     boards = tuple(replace(board, trace=at_rest(board.trace)) for board in case.boards)
     zones = tuple(replace(zone, trace=at_rest(zone.trace)) for zone in case.zones)

@@ -39,7 +39,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where tools run: a folder for what they say, the driver's variables, a /sys/class that is not the real one."""
+    """Where tools run: a folder for what they say, the driver's variables, a /sys/class of its own if any."""
 
     folder: Path
     driver: Mapping[str, str]

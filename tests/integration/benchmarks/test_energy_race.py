@@ -14,7 +14,7 @@ from energy_bench.trace import steps
 
 
 def test_trimtab_and_one_that_fails(driver_library: Path, tmp_path: Path) -> None:
-    case = Case("constant", COUNTER, 2.0, (Board("GPU-0", steps((60.0, 500.0))),))
+    case = Case("constant", COUNTER, 2.0, (Board("GPU-0", steps((2.0, 500.0))),))
     broken = Contender("broken", "no_such_tool", "")
 
     ours, other = race(case, [TRIMTAB, broken], driver_library, tmp_path, import_s=2.0)
