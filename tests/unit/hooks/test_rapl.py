@@ -13,6 +13,8 @@ from trimtab.sensors.cpu_share import Share
 from trimtab.sensors.rapl_mirrors import repeats
 from trimtab.sensors.reading import DeviceInfo
 
+JOULE = 1_000_000
+
 
 def clock() -> float:
     return 1000.0
@@ -52,7 +54,7 @@ def test_packages_and_their_memory_are_counted_and_nothing_that_overlaps(tree: P
     tree.zone("0:0", "core", 60)
     tree.zone("0:1", "uncore", 5)
     tree.zone("0:2", "dram", 30, range_uj=65532610987)
-    tree.zone("1", "package-1", 200)
+    tree.zone("1", "package-1", 200 * JOULE)
     tree.zone("2", "psys", 400)
     tree.zone("0", "package-0", 101, kind="intel-rapl-mmio")
     (tree.root / "intel-rapl").mkdir()
@@ -61,7 +63,7 @@ def test_packages_and_their_memory_are_counted_and_nothing_that_overlaps(tree: P
     assert {reading.device.uuid: reading.energy_counter for reading in readings} == {
         "rapl:package-0:0": 100,
         "rapl:dram:0:2": 30,
-        "rapl:package-1:1": 200,
+        "rapl:package-1:1": 200 * JOULE,
     }
     assert (probe.problem, probe.remedy) == (None, None)
     memory = next(reading.device for reading in readings if reading.device.component == "dram")
@@ -87,16 +89,20 @@ def test_zones_that_are_listed_only_under_their_package_are_found(tree: Powercap
 
 @pytest.fixture
 def dies(tree: PowercapTree) -> tuple[Path, Path, Path]:
-    """Two counters that stand at one number, and another."""
+    """Two counters that stand at one number, and another; counts of this test are joules."""
     return (
-        tree.zone("0", "package-0-die-0", 4242),
-        tree.zone("1", "package-0-die-1", 4242),
-        tree.zone("2", "package-1-die-0", 9999),
+        tree.zone("0", "package-0-die-0", 42 * JOULE),
+        tree.zone("1", "package-0-die-1", 42 * JOULE),
+        tree.zone("2", "package-1-die-0", 99 * JOULE),
     )
 
 
 def read(sensor: Sensor) -> list[tuple[str, int | None]]:
     return [(reading.device.uuid[-1], reading.energy_counter) for reading in sensor.read()]
+
+
+def read_joules(sensor: Sensor) -> list[tuple[str, float]]:
+    return [(uuid, (count or 0) / JOULE) for uuid, count in read(sensor)]
 
 
 def test_a_die_that_repeats_anothers_counter_is_counted_once(
@@ -107,30 +113,33 @@ def test_a_die_that_repeats_anothers_counter_is_counted_once(
         probe.problem
         == "CPU package-0-die-1 stands where CPU package-0-die-0 does: left out if it repeats it"
     )
-    assert read(probe.sensor) == [("0", 4242), ("2", 9999)]
-    for count in (5000, 6000):
-        tree.set(dies[0], count)
-        tree.set(dies[1], count)
-        assert read(probe.sensor) == [("0", count), ("2", 9999)]
+    assert read_joules(probe.sensor) == [("0", 42), ("2", 99)]
+    for joules in (60, 500, 900):
+        tree.set(dies[0], joules * JOULE)
+        tree.set(dies[1], (joules - 1) * JOULE)  # renewed a moment before
+        assert read_joules(probe.sensor) == [("0", joules), ("2", 99)]
 
 
 def test_packages_that_merely_begin_alike_are_both_counted(
     tree: PowercapTree, dies: tuple[Path, Path, Path]
 ) -> None:
     sensor = look(tree).sensor
-    assert read(sensor) == read(sensor) == [("0", 4242), ("2", 9999)], "nothing has moved yet"
-    tree.set(dies[0], 5000)
-    tree.set(dies[1], 4500)
-    told = read(sensor)
-    assert told == [("0", 5000), ("2", 9999), ("1", 4242), ("1", 4500)], "what was held back comes too"
-    tree.set(dies[1], 5000)
-    assert read(sensor) == [("0", 5000), ("1", 5000), ("2", 9999)]
+    assert read_joules(sensor) == read_joules(sensor) == [("0", 42), ("2", 99)], "nothing has moved yet"
+    tree.set(dies[0], 61 * JOULE)
+    tree.set(dies[1], 60 * JOULE)
+    assert read_joules(sensor) == [("0", 61), ("2", 99)], "too little to tell"
+    tree.set(dies[0], 80 * JOULE)
+    tree.set(dies[1], 75 * JOULE)
+    told = read_joules(sensor)
+    assert told == [("0", 80), ("2", 99), ("1", 42), ("1", 75)], "what was held back comes too"
+    tree.set(dies[1], 80 * JOULE)
+    assert read_joules(sensor) == [("0", 80), ("1", 80), ("2", 99)]
 
 
 def test_only_one_of_two_that_moves_is_no_mirror(tree: PowercapTree, dies: tuple[Path, Path, Path]) -> None:
     sensor = look(tree).sensor
-    tree.set(dies[0], 5000)
-    assert ("1", 4242) in read(sensor)
+    tree.set(dies[0], 50 * JOULE)
+    assert ("1", 42) in read_joules(sensor)
 
 
 def test_packages_of_other_ranges_are_no_mirrors(tree: PowercapTree) -> None:
@@ -146,28 +155,35 @@ def test_a_mirror_whose_original_fails_waits_for_it(
 ) -> None:
     sensor = look(tree).sensor
     (dies[0] / "energy_uj").write_text("no number")
-    assert read(sensor) == [("2", 9999)]
-    tree.set(dies[0], 5000)
-    tree.set(dies[1], 5000)
-    assert read(sensor) == [("0", 5000), ("2", 9999)]
+    assert read_joules(sensor) == [("2", 99)]
+    tree.set(dies[0], 500 * JOULE)
+    tree.set(dies[1], 500 * JOULE)
+    assert read_joules(sensor) == [("0", 500), ("2", 99)]
 
 
 @pytest.mark.parametrize(
     ("start", "before", "count", "after", "told"),
     [
-        (100, 250, 250, 250, True),
-        (100, 250, 251, 252, True),  # read a moment later
-        (100, 250, 249, 252, False),
-        (100, 250, 253, 252, False),
-        (100, 100, 100, 100, None),
-        (100, 100, 100, 101, None),
-        (100, 262143328000, 40, 40, None),  # the other wrapped between its two readings
+        (10, 250, 250, 250, True),
+        (10, 250, 260, 270, True),  # read a moment later
+        (10, 250, 249, 250, True),  # renewed a moment before
+        (10, 250, 252, 250, True),
+        (10, 250, 247, 250, False),
+        (10, 250, 273, 270, False),
+        (10, 10, 10, 10, None),
+        (10, 90, 90, 90, None),
+        (10, 90, 87, 90, False),
+        (900, 80, 81, 82, True),  # both wrapped
+        (950, 999, 0, 1, None),  # one has wrapped, the other not yet; they have moved by 50
+        (700, 999, 0, 1, True),
+        (700, 1, 999, 1, True),
+        (700, 1, 900, 1, False),
     ],
 )
 def test_a_mirror_is_what_still_stands_with_the_other_after_it_moved(
     start: int, before: int, count: int, after: int, told: bool | None
 ) -> None:
-    assert repeats(start, before, count, after) is told
+    assert repeats(start * JOULE, before * JOULE, count * JOULE, after * JOULE, 1000 * JOULE) is told
 
 
 def test_no_tree_is_no_sensor(tmp_path: Path) -> None:
@@ -194,7 +210,7 @@ def test_a_zone_that_fails_later_is_told_once_and_the_others_are_read(
     tree: PowercapTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.zone("0", "package-0", 100)
-    lost = tree.zone("1", "package-1", 200)
+    lost = tree.zone("1", "package-1", 200 * JOULE)
     sensor = look(tree).sensor
     (lost / "energy_uj").unlink()
     with caplog.at_level(logging.WARNING, "trimtab"):
@@ -203,8 +219,8 @@ def test_a_zone_that_fails_later_is_told_once_and_the_others_are_read(
     assert len(caplog.records) == 1
     assert "rapl:package-1:1" in caplog.text
     assert "chmod a+r" in caplog.text
-    tree.set(lost, 300)
-    assert ("1", 300) in read(sensor), "it answers again"
+    tree.set(lost, 300 * JOULE)
+    assert ("1", 300 * JOULE) in read(sensor), "it answers again"
 
 
 def test_when_every_zone_fails_the_sensor_says_so(tree: PowercapTree) -> None:
@@ -219,7 +235,7 @@ def test_a_package_that_may_not_be_read_leaves_the_others(
     tree: PowercapTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.zone("0", "package-0", 100)
-    locked = tree.zone("1", "package-1", 200)
+    locked = tree.zone("1", "package-1", 200 * JOULE)
     (locked / "energy_uj").unlink()
     (locked / "energy_uj").mkdir()
     probe = look(tree)
@@ -231,10 +247,10 @@ def test_a_package_that_may_not_be_read_leaves_the_others(
 @pytest.mark.parametrize("said", ["-5", "", "1e9", "0x10", "١٢"])
 def test_nonsense_is_no_count(tree: PowercapTree, said: str) -> None:
     zone = tree.zone("0", "package-0", 100)
-    tree.zone("1", "package-1", 200)
+    tree.zone("1", "package-1", 200 * JOULE)
     sensor = look(tree).sensor
     (zone / "energy_uj").write_text(said)
-    assert read(sensor) == [("1", 200)]
+    assert read(sensor) == [("1", 200 * JOULE)]
 
 
 def test_the_mmio_tree_is_read_where_it_is_the_only_one(tree: PowercapTree) -> None:
