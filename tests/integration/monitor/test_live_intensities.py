@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from trimtab import wire
+from trimtab_monitor.api.schemas import ANSWERS, Schema
 from trimtab_monitor.ledger import EnergySettings
 from trimtab_monitor.ledger.intensity.testing import TOKEN, Answer, GridServer
 from trimtab_monitor.ledger.intensity.values import HOUR_S, hour_of
@@ -22,9 +23,18 @@ from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.sqlite import STORE_FILE
 from trimtab_monitor.testing import RunningCollector
 
-WATTS = 1_000.0
 NEAR_S = 10.0
 FRANCE_G = 44.18
+LEDGER: Schema = ANSWERS["get", "/v1/runs/{run}/ledger"][1]
+JSON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
 
 
 @pytest.fixture
@@ -108,6 +118,7 @@ def test_what_comes_late_applies_backwards_and_stays_when_the_collector_is_gone(
     live = told["factors"]["live"][0]
     assert [hour["g_per_kwh"] for hour in live["hours"]] == [100, 500]
     assert TOKEN not in str(told)
+    assert list(unlike(LEDGER, told, "ledger")) == []
     labels = '{provider="electricity-maps",signal="average",zone="FR"}'
     assert f"trimtab_grid_intensity_grams_per_kwh{labels} 500.0" in metrics
     with closing(StoreSource(tmp_path / "data" / STORE_FILE, settings)) as store:
@@ -123,3 +134,24 @@ def told_live(http: httpx.Client) -> dict[str, Any]:
         assert time.monotonic() < deadline, "nothing came"
         time.sleep(0.02)
     return told
+
+
+def unlike(schema: Schema, value: object, path: str) -> Iterator[str]:
+    """Where an answer is not what the document says: missing keys, other types."""
+    choices = schema.get("anyOf")
+    if choices:
+        if all(list(unlike(choice, value, path)) for choice in choices):
+            yield path
+        return
+    kind = schema.get("type")
+    if isinstance(kind, str) and not isinstance(value, JSON_TYPES[kind]):
+        yield f"{path}: {value!r} is not {kind}"
+        return
+    if isinstance(value, dict):
+        yield from (f"{path}.{name} is missing" for name in schema.get("required", ()) if name not in value)
+        for name, inner in schema.get("properties", {}).items():
+            if name in value:
+                yield from unlike(inner, value[name], f"{path}.{name}")
+    if isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from unlike(schema.get("items", {}), each, f"{path}[{number}]")
