@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from energy_bench import virtual
-from energy_bench.cases import CASES, TARGETS, Case
+from energy_bench.cases import CASES, Case
 
 ROUNDING = 1e-4
 """Edges of a run are known to within a fraction of a sensor's renewal: no interval is sharper than that."""
@@ -25,7 +25,7 @@ def test_the_energy_told_is_the_true_one(case: Case, driver_library: Path, tmp_p
 
     told = virtual.measure(case, driver_library, tmp_path)
 
-    assert abs(told.error(truth_j)) <= TARGETS[case.kind]
+    assert abs(told.error(truth_j)) <= case.target
     assert told.holds(truth_j, ROUNDING)
 
 
