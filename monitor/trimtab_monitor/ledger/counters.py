@@ -5,10 +5,9 @@ All of it in the counter's own integers, converted to microjoules once, at the e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from trimtab_monitor.ledger.units import MICRO
 
@@ -20,8 +19,7 @@ _CERTAIN_SHARE: Final = 0.8
 _UNCERTAIN_SHARE: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """The counts that power readings, or the counter's own rate before, suggest.
 
     `by_power`: from power known all the time in between. `is_average`: from power that shows all the time.
@@ -39,8 +37,7 @@ class Expected:
         return self.counts * (_CERTAIN_SHARE if self.is_average else _UNCERTAIN_SHARE)
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """The counts between two readings.
 
     advance: `counts` is the whole, over `wraps` wraps; a `highest` above it says that the counter may have

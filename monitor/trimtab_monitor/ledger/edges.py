@@ -37,7 +37,9 @@ class Edges:
         recent.append(entry)
         if recent[0].end_us < entry.end_us - GRACE_US or len(recent) > _MOST_RECENT:
             del recent[0]
-        return self._count(entry, kept(entry, self.begin_us, self.end_us), entry.start_us, entry.end_us)
+        is_inside = self.end_us is None and (self.begin_us is None or self.begin_us <= entry.start_us)
+        amount = entry.amount if is_inside else kept(entry, self.begin_us, self.end_us)
+        return self._count(entry, amount, entry.start_us, entry.end_us)
 
     def count(self, entry: Entry) -> list[Piece]:
         """Count an entry that holds for the time being, and is taken back when more is known."""

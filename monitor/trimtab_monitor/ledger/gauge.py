@@ -209,7 +209,7 @@ class Gauge:
         told = self._between(span.last, reading, by_power)
         span.fill(told)
         span.suspect = (reading.counter, reading.time_us)
-        return [told], replace(reading, counter=None)
+        return [told], reading._replace(counter=None)
 
     def _unknown(self, span: Span, reading: Reading, by_power: Estimate | None, delta: Delta) -> list[Entry]:
         """Only power knows what was used before a reset; what was counted since is the least it can be."""

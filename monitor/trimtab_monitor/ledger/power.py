@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from trimtab_monitor.ledger.units import HOUR_US, MINUTE_US, SECOND_US
 
@@ -69,8 +69,7 @@ class PowerField:
         return self.method == "power_average" and interval_us <= 2 * (self.window_us or interval_us)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """Energy in microjoules, and the interval that holds the truth."""
 
     energy_uj: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, NamedTuple
 
 from trimtab import wire
 from trimtab_monitor.ledger.power import PowerField, believed, idle_below_w, most_w, seen_share
@@ -18,8 +18,7 @@ _LEAST_AVERAGE_S: Final = 0.5
 _LONGEST_WINDOW_S: Final = 3_600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """Power and energy counter of a device at one moment; None is not measured, or not believed."""
 
     time_us: int

@@ -6,7 +6,7 @@ A watt for a microsecond is a microjoule, so power integrates in them with no fa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MICRO: Final = 1_000_000
 JOULES_PER_KWH: Final = 3_600_000
@@ -33,8 +33,7 @@ def portion(whole: int, start: int, end: int, from_: int, to: int) -> int:
     return whole * upper // length - whole * lower // length
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Energy of one device over one interval, and how it is known. `end_us` is after `start_us`.
 
     The truth lies in [`low_uj`, `high_uj`]. A correction of what was told before may be negative.
