@@ -14,6 +14,7 @@ Number = TypeVar("Number", int, float)
 
 LONGEST_WAIT_S: Final = 0.3
 POLL_S: Final = 0.005
+_EARLY_POLLS: Final = 2
 _SURE: Final = 0.5
 """A period between renewals is believed if the moments of both are known to this part of it."""
 
@@ -29,7 +30,8 @@ class Renewal(NamedTuple, Generic[Number]):
 class Edges(Generic[Number]):
     """Waits for renewals of what `ask` says, `longest_s` at most; `clock` is in seconds and never jumps.
 
-    What does not change, cannot be read or answers late is returned as far as it was read.
+    What does not change, cannot be read or answers late is returned as far as it was read. Of what is renewed
+    every `usual_s`, nothing is asked until shortly before the next renewal, once the moment of one is known.
     """
 
     def __init__(
@@ -39,12 +41,15 @@ class Edges(Generic[Number]):
         pause: Callable[[float], None],
         longest_s: float = LONGEST_WAIT_S,
         poll_s: float = POLL_S,
+        usual_s: float | None = None,
     ) -> None:
         self._ask: Callable[[], Number | None] = ask
         self._clock = clock
         self._pause = pause
         self._longest_s = longest_s
         self._poll_s = poll_s
+        self._usual_s = usual_s
+        self._renewed_at: float | None = None
         self.period_s: float | None = None
 
     def first(self) -> list[Renewal[Number]]:
@@ -73,6 +78,7 @@ class Edges(Generic[Number]):
             return []
         found = [last]
         give_up_at = last.time + self._longest_s
+        self._rest(last.time)
         for _ in range(round(self._longest_s / self._poll_s)):
             self._pause(self._poll_s)
             read = self._read()
@@ -83,7 +89,14 @@ class Edges(Generic[Number]):
             last = read
             if len(found) > renewals or last.time >= give_up_at:
                 break
+        self._renewed_at = found[-1].time if found[-1].error_s <= self._poll_s and found[1:] else None
         return found
+
+    def _rest(self, now: float) -> None:
+        """Wait until shortly before the next renewal, where it is known when that is."""
+        if self._usual_s is not None and self._renewed_at is not None:
+            left_s = self._usual_s - (now - self._renewed_at) % self._usual_s
+            self._pause(max(0.0, left_s - _EARLY_POLLS * self._poll_s))
 
     def _read(self) -> Renewal[Number] | None:
         asked_at = self._clock()

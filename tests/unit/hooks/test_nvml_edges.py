@@ -18,6 +18,7 @@ class Machine:
     period_s: float = 0.1
     call_s: float = 0.0
     told_until: float = float("inf")
+    calls: int = 0
 
     def clock(self) -> float:
         return self.now
@@ -27,6 +28,7 @@ class Machine:
 
     def count(self) -> int | None:
         self.now += self.call_s
+        self.calls += 1
         return round(1000 * self.renewed_at(self.now)) if self.now < self.told_until else None
 
     def renewed_at(self, now: float) -> float:
@@ -105,6 +107,29 @@ def test_a_counter_that_goes_away_leaves_what_was_read() -> None:
     machine = Machine(told_until=1000.05)
     assert [read.value for read in machine.edges().first()] == [1_000_000]
     assert machine.edges().first() == []
+
+
+def test_what_is_renewed_regularly_is_asked_shortly_before_the_next_time() -> None:
+    machine = Machine()
+    edges = Edges(machine.count, machine.clock, machine.pause, usual_s=0.1)
+    asked = []
+    for second in range(4):
+        machine.now = 1000.013 + second
+        machine.calls = 0
+        assert edges.last()[-1].time == pytest.approx(1000.1 + second, abs=0.003)
+        asked.append(machine.calls)
+    assert asked[0] > 15
+    assert max(asked[1:]) <= 4
+
+
+def test_a_renewal_that_comes_while_nobody_asks_is_looked_for_anew() -> None:
+    machine = Machine()
+    edges = Edges(machine.count, machine.clock, machine.pause, usual_s=0.1)
+    edges.last()
+    machine.now, machine.period_s = 1001.013, 0.07
+    assert edges.last()[-1].error_s > 0.02, "it came at another time than usual"
+    machine.now, machine.period_s = 1002.013, 0.1
+    assert edges.last()[-1].time == pytest.approx(1002.1, abs=0.003)
 
 
 def test_the_reading_before_is_never_later_than_it_was_read() -> None:
