@@ -164,12 +164,15 @@ class Gauge:
         assert self.unit_j is not None
         unit = unit_uj(self.unit_j)
         since_us = reading.time_us - span.counter_us + span.overtaken_us
+        # Half as much again, and a second more, as a counter may be updated late.
+        most = to_counts(round(self.power.most_w * (since_us + SECOND_US) * 3) // 2, unit)
+        if self.range is None and 0 <= reading.counter - span.counter <= most < reading.counter:
+            return Delta("advance", reading.counter - span.counter)
         return counter_delta(
             span.counter,
             reading.counter,
             self.range,
-            # Half as much again, and a second more, as a counter may be updated late.
-            most=to_counts(round(self.power.most_w * (since_us + SECOND_US) * 3) // 2, unit),
+            most,
             expected=self._expected(span, reading, by_power),
             may_lap=self.range is not None
             and to_counts(round(self.power.most_w * since_us), unit) > self.range,
