@@ -7,7 +7,6 @@ whose seconds are told and whose energy is only estimated, apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 
 from trimtab import wire
 from trimtab_monitor.ledger.check import Block, Check, is_full
@@ -21,6 +20,7 @@ from trimtab_monitor.ledger.power import (
     remember_period,
 )
 from trimtab_monitor.ledger.reading import Counts, Reading, power_field, uses_counter
+from trimtab_monitor.ledger.settling import filled_uj, settled
 from trimtab_monitor.ledger.spans import Span
 from trimtab_monitor.ledger.tally import Entry, Tally
 from trimtab_monitor.ledger.units import SECOND_US
@@ -183,7 +183,7 @@ class Gauge:
         assert self.unit_j is not None
         interval_us = reading.time_us - span.last.time_us
         if by_power is not None:
-            energy_uj = _filled_uj(span) + by_power.energy_uj
+            energy_uj = filled_uj(span) + by_power.energy_uj
             is_dark = self._is_far(interval_us) or any(each.amount.gap_us for each in span.fills)
             is_average = self.power.method == "power_average"
             return Expected(to_counts(energy_uj, unit_uj(self.unit_j)), not is_dark, is_average, is_dark)
@@ -222,7 +222,7 @@ class Gauge:
         told = self._between(span.last, reading, by_power)
         if not told.amount.gap_us:
             return [told]
-        known_uj = max(0, self._microjoules(delta.counts) - _filled_uj(span))
+        known_uj = max(0, self._microjoules(delta.counts) - filled_uj(span))
         power_w = self._neighbours_w(span.last, reading)
         return [self.gap(told.start_us, told.end_us, power_w, known_uj)]
 
@@ -272,7 +272,7 @@ class Gauge:
         if not self.check.is_trusted:
             believed = [stand_in or self._between(span.last, reading, by_power)]
         else:
-            believed = _settled(span, told, by_power)
+            believed = settled(span, told, by_power)
         if stand_in is None or not is_clean:
             return believed
         span.block.add(told, stand_in, self.power.is_checked_by(interval_us))
@@ -285,34 +285,3 @@ class Gauge:
         assert self.unit_j is not None
         energy_uj, self.carry = to_microjoules(counts, unit_uj(self.unit_j), self.carry)
         return energy_uj
-
-
-def _filled_uj(span: Span) -> int:
-    return sum(each.amount.energy_uj for each in span.fills)
-
-
-def _settled(span: Span, told: Entry, by_power: Estimate | None) -> list[Entry]:
-    """The counter's word over an outage in place of what was told meanwhile, spread as that was."""
-    if not span.fills:
-        return [told]
-    weights = [each.amount.energy_uj + each.amount.estimated_uj for each in span.fills]
-    weights.append(0 if by_power is None else by_power.energy_uj)
-    last_us = told.end_us - span.last.time_us
-    times_us = [each.amount.measured_us + each.amount.gap_us for each in span.fills] + [last_us]
-    bounds = [0, *accumulate(weights if any(weights) else times_us)]
-    extents = [(each.start_us, each.end_us) for each in span.fills] + [(span.last.time_us, told.end_us)]
-    settled = [each.taken_back() for each in span.fills]
-    for extent, time_us, low, high in zip(extents, times_us, bounds[:-1], bounds[1:], strict=True):
-        settled.append(Entry(*extent, told.method, _part(told.amount, time_us, low, high, bounds[-1])))
-    last = settled[-1]
-    last.start_w, last.end_w, last.most_w = told.start_w, told.end_w, told.most_w
-    gap = last.amount
-    gap.measured_us, gap.gap_us = gap.measured_us - told.amount.gap_us, told.amount.gap_us
-    gap.estimated_uj, gap.estimated_high_uj = told.amount.estimated_uj, told.amount.estimated_high_uj
-    return settled
-
-
-def _part(amount: Tally, time_us: int, low: int, high: int, whole: int) -> Tally:
-    parts = (amount.energy_uj, amount.low_uj, amount.high_uj)
-    energy_uj, low_uj, high_uj = (each * high // whole - each * low // whole for each in parts)
-    return Tally(energy_uj, low_uj, high_uj, time_us)
