@@ -119,6 +119,9 @@ class Stream:
         if holes_us:
             hole = self.gauge.gap(0, holes_us, self.gauge.rate_w)
             told.setdefault(self.method, Tally()).add(hole.amount)
+        for tally in told.values():
+            tally.low_uj = max(0, min(tally.low_uj, tally.energy_uj))
+            tally.high_uj = max(tally.high_uj, tally.energy_uj)
         return told
 
     # --- inside ---
@@ -193,4 +196,4 @@ class Stream:
 
 def _widen(tally: Tally, by_uj: int) -> None:
     if tally.energy_uj:
-        tally.low_uj, tally.high_uj = max(0, tally.low_uj - by_uj), tally.high_uj + by_uj
+        tally.low_uj, tally.high_uj = tally.low_uj - by_uj, tally.high_uj + by_uj
