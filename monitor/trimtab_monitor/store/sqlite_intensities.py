@@ -43,4 +43,7 @@ class SqliteIntensities:
         """See IntensityTable."""
         with self._database.reading() as connection:
             rows = connection.execute(_BETWEEN, (provider, zone, from_hour, to_hour)).fetchall()
-        return [HourlyIntensity(*row[:6], bool(row[6]), row[7]) for row in rows]
+        return [
+            HourlyIntensity(*about, is_estimated=bool(is_estimated), fetched=fetched)
+            for *about, is_estimated, fetched in rows
+        ]
