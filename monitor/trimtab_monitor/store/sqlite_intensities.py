@@ -19,7 +19,7 @@ ON CONFLICT (provider, zone, signal, hour) DO UPDATE SET
 WHERE NOT excluded.is_estimated OR intensities.is_estimated OR intensities.fetched < intensities.hour + 3600
 """
 _BETWEEN = """
-SELECT provider, zone, signal, hour, g_per_kwh, basis, is_estimated, fetched FROM intensities
+SELECT signal, hour, g_per_kwh, basis, is_estimated, fetched FROM intensities
 WHERE provider = ? AND zone = ? AND hour >= ? AND hour < ? ORDER BY signal, hour
 """
 
@@ -44,6 +44,6 @@ class SqliteIntensities:
         with self._database.reading() as connection:
             rows = connection.execute(_BETWEEN, (provider, zone, from_hour, to_hour)).fetchall()
         return [
-            HourlyIntensity(*about, is_estimated=bool(is_estimated), fetched=fetched)
-            for *about, is_estimated, fetched in rows
+            HourlyIntensity(provider, zone, signal, hour, g_per_kwh, basis, bool(is_estimated), fetched)
+            for signal, hour, g_per_kwh, basis, is_estimated, fetched in rows
         ]
