@@ -119,12 +119,13 @@ class Sampler:
         """Read now, once in every period, and once more when stopped."""
         draw = random.Random()  # noqa: S311  (no secret; not the job's generator)
         edges = sensor if isinstance(sensor, EdgeSensor) else None
+        faults = sensor if isinstance(sensor, FaultSensor) else None  # asked once: it takes long
         if not self._stopped.is_set():
-            self._read(sensor, edges.read_first if edges else sensor.read)
+            self._read(sensor, edges.read_first if edges else sensor.read, faults)
         start = time.monotonic()  # from where the first reading ended: just after a renewal, if it waited
         while not self._waits(sensor, start, draw):
-            self._read(sensor, sensor.read)
-        self._read(sensor, edges.read_last if edges else sensor.read)
+            self._read(sensor, sensor.read, faults)
+        self._read(sensor, edges.read_last if edges else sensor.read, faults)
 
     def _waits(self, sensor: Sensor, start: float, draw: random.Random) -> bool:
         """Wait until the next reading is due; True: this process is to end, and the next is the last."""
@@ -132,16 +133,14 @@ class Sampler:
         share = draw.random() if sensor.draw_times else 0.0
         return self._stopped.wait(next_due(start, now, sensor.period_s or self._period_s, share) - now)
 
-    def _read(self, sensor: Sensor, read: Callable[[], list[Reading]]) -> None:
+    def _read(self, sensor: Sensor, read: Callable[[], list[Reading]], faults: FaultSensor | None) -> None:
         with self._guard.shield(f"sensor {sensor.name}"):
             try:
                 self._readings.add(read())
             except SensorError as error:
                 self._log(sensor.name, str(error), sensor.scope)
-        if isinstance(sensor, FaultSensor):
-            with self._guard.shield(f"faults of {sensor.name}"):
-                for fault in sensor.take_faults():
-                    self._tell(_event(fault, self._host))
+            for fault in faults.take_faults() if faults else ():
+                self._tell(_event(fault, self._host))
 
 
 def _event(fault: Fault, host: str) -> dict[str, Any]:
