@@ -17,12 +17,13 @@ from trimtab import wire
 from trimtab_monitor.entries import DevicesHeld, Holding
 from trimtab_monitor.ledger.ledger import device_key
 from trimtab_monitor.ledger.power import MAX_INTERVAL_US
-from trimtab_monitor.ledger.reading import Counts, readings
+from trimtab_monitor.ledger.reading import LATEST_S, Counts, readings
 from trimtab_monitor.ledger.stretches import (
     BRIDGED_US,
     OPEN_US,
     Stretch,
-    differences,
+    bridged,
+    changes,
     extend,
     joined,
     overlap,
@@ -64,9 +65,7 @@ class Holder:
 
     def reach(self) -> list[Stretch]:
         """The time of which its ledger may count energy: between its stretches too, and from its start."""
-        reach: list[Stretch] = []
-        for stretch in self.shown():
-            reach = joined(reach, stretch, MAX_INTERVAL_US)
+        reach = bridged(self.shown())
         if self.opened_us is not None:
             reach = joined(reach, (self.opened_us, self.opened_us), MAX_INTERVAL_US)
         return reach
@@ -79,6 +78,8 @@ class Holders:
         self.lock = threading.RLock()
         self._devices: dict[str, dict[str, Holder]] = {}
         self._of_run: defaultdict[str, set[str]] = defaultdict(set)
+        self._opened_us: dict[tuple[str, str], int] = {}
+        self._forget_next = 0.0
 
     def notice(self, run: str, batch: wire.Batch, now: float) -> list[DevicesHeld]:
         """Take in a batch, received at `now`; returns what runs must be told for it."""
@@ -87,16 +88,19 @@ class Holders:
 
     def take(self, run: str, batch: wire.Batch, now: float) -> list[str]:
         """Take in a batch; returns the devices of it that others hold too, or held."""
-        touched = [key for device in batch.devices if (key := self._read(run, device, batch.rank, now))]
         for event in batch.events:
-            if event["kind"] == wire.RUN_START:
-                self._opened(run, event)
-            elif event["kind"] == wire.RUN_END:
-                touched += self._let_go(run, batch.rank)
+            if event["kind"] == wire.RUN_START and 0 <= event["time"] <= LATEST_S:
+                self._opened_us.setdefault((run, str(event.get("boot_id"))), micros(event["time"]))
+        touched = [key for device in batch.devices if (key := self._read(run, device, batch.rank, now))]
+        if any(event["kind"] == wire.RUN_END for event in batch.events):
+            touched += self._let_go(run, batch.rank)
         return [key for key in touched if len(self._devices[key]) > 1]
 
     def lapse(self, now: float) -> list[DevicesHeld]:
         """Who was not heard of for long holds nothing any more; returns what others must be told."""
+        if now >= self._forget_next:
+            self._forget_next = now + KEPT_US / MICRO
+            self._forget_the_past(now)
         lapsed = []
         for key, holders in self._devices.items():
             if len(holders) > 1:
@@ -146,7 +150,7 @@ class Holders:
         if not times_us:
             return None
         key = device_key(device.boot_id, device.uuid, device.component)
-        holder = self._holder(key, run)
+        holder = self._holder(key, run, device.boot_id)
         end_us = holder.end_us if holder.stretches else -1
         for time_us in times_us:
             extend(holder.stretches, time_us)
@@ -154,11 +158,11 @@ class Holders:
             holder.is_open, holder.heard, holder.rank = True, now, rank
         return key
 
-    def _holder(self, key: str, run: str) -> Holder:
+    def _holder(self, key: str, run: str, boot_id: str) -> Holder:
         holders = self._devices.setdefault(key, {})
         holder = holders.get(run)
         if holder is None:
-            holder = holders[run] = Holder()
+            holder = holders[run] = Holder(opened_us=self._opened_us.get((run, boot_id)))
             self._of_run[run].add(key)
             self._forget_old(key, holders)
         return holder
@@ -170,12 +174,17 @@ class Holders:
                 del holders[run]
                 self._of_run[run].discard(key)
 
-    def _opened(self, run: str, event: object) -> None:
-        boot_id, time = event.get("boot_id"), event["time"]  # type: ignore[attr-defined, index]
-        for key in self._of_run[run]:
-            holder = self._devices[key][run]
-            if holder.opened_us is None and key.startswith(f"{boot_id}\x1f"):
-                holder.opened_us = micros(time)
+    def _forget_the_past(self, now: float) -> None:
+        """Devices that nobody has read for long."""
+        for key, holders in list(self._devices.items()):
+            if all(now - holder.heard > KEPT_US / MICRO for holder in holders.values()):
+                del self._devices[key]
+                for run in holders:
+                    self._of_run[run].discard(key)
+        gone = [run for run, keys in self._of_run.items() if not keys]
+        for run in gone:
+            del self._of_run[run]
+        self._opened_us = {of: time for of, time in self._opened_us.items() if of[0] in self._of_run}
 
     def _let_go(self, run: str, rank: int) -> list[str]:
         """A rank ended: what it read it holds no more."""
@@ -211,10 +220,12 @@ def _close_those_behind(holders: dict[str, Holder]) -> None:
 def _news(holder: Holder, by: str, other: Holder) -> Iterator[Stretch]:
     """What a run must be told of another, and is told now: what concerns time that it counts."""
     reach = holder.reach()
+    if len(holder.stretches) > 1 and len(other.stretches) > 1:
+        # Both were away at times: the beginning and the end of that count, wherever they lie.
+        reach = [(start_us - MAX_INTERVAL_US, end_us + MAX_INTERVAL_US) for start_us, end_us in reach]
     for stretch in other.shown():
         told = holder.told.get(by, [])
         known = replaced(told, stretch)
-        changes = differences(told, known)
-        if any(overlap(change, each) for change in changes for each in reach):
+        if any(overlap(change, each) for change in changes(told, known) for each in reach):
             holder.told[by] = known
             yield stretch

@@ -17,8 +17,9 @@ from trimtab_monitor.ledger.stretches import (
     BRIDGED_US,
     OPEN_US,
     Stretch,
+    bridged,
+    changes,
     covers,
-    differences,
     extend,
     overlap,
     replaced,
@@ -122,9 +123,9 @@ class Division:
 
     def _become(self, own: list[Stretch], others: dict[str, list[Stretch]]) -> list[Piece]:
         """Who held it when turns out to be otherwise: divide again what is concerned."""
-        changed = differences(self.own, own)
+        changed = changes(self.own, own)
         for run, held in others.items():
-            changed += differences(self.others.get(run, []), held)
+            changed += changes(self.others.get(run, []), held)
         changed = union(changed)
         pieces = list(self._again(changed, -1))
         self.own, self.others = own, others
@@ -166,11 +167,16 @@ class Division:
             yield from_us, until_us, self._holders(from_us, until_us)
 
     def _holders(self, from_us: int, until_us: int) -> tuple[str, ...]:
-        """Who held it in a time in which nobody began or ended; nobody: as much as this run alone."""
-        holders = [run for run, held in self.others.items() if covers(held, from_us, until_us)]
-        if holders and covers(self.own, from_us, until_us):
-            holders.append(self.me)
-        return tuple(sorted(holders))
+        """Who held it in a time in which nobody began or ended; nobody: as much as this run alone.
+
+        Where none did, those that were away and came back within the hour: their counters tell of it.
+        """
+        everybody = {**self.others, self.me: self.own}
+        holders = [run for run, held in everybody.items() if covers(held, from_us, until_us)]
+        if not holders:
+            away = ((run, bridged(held)) for run, held in everybody.items())
+            holders = [run for run, held in away if covers(held, from_us, until_us)]
+        return () if holders == [self.me] else tuple(sorted(holders))
 
     def _take(self, method: str, holders: tuple[str, ...], uj: int) -> int:
         """Divide more (or, negative, less) of what these held; returns what of it is this run's."""

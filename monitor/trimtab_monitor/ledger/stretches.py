@@ -11,6 +11,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import Final
 
+from trimtab_monitor.ledger.power import MAX_INTERVAL_US
 from trimtab_monitor.ledger.units import MINUTE_US
 
 Stretch = tuple[int, int]
@@ -42,6 +43,22 @@ def joined(stretches: list[Stretch], new: Stretch, bridged_us: int = 0) -> list[
         else:
             start_us, end_us = min(start_us, stretch[0]), max(end_us, stretch[1])
     return sorted([*apart, (start_us, end_us)])
+
+
+def bridged(stretches: list[Stretch]) -> list[Stretch]:
+    """With the time between them, where a counter that is read again tells what was used meanwhile."""
+    bridged: list[Stretch] = []
+    for stretch in stretches:
+        if bridged and stretch[0] - bridged[-1][1] <= MAX_INTERVAL_US:
+            bridged[-1] = (bridged[-1][0], stretch[1])
+        else:
+            bridged.append(stretch)
+    return bridged
+
+
+def changes(before: list[Stretch], after: list[Stretch]) -> list[Stretch]:
+    """Where it makes a difference to have the one for the other."""
+    return differences(before, after) + differences(bridged(before), bridged(after))
 
 
 def union(stretches: list[Stretch]) -> list[Stretch]:

@@ -260,6 +260,7 @@ def test_however_batches_are_cut_and_mixed_the_ledgers_are_the_same(
 @settings(deadline=None, max_examples=50)
 @given(stories(), st.lists(st.integers(0, 10**9), min_size=29, max_size=29))
 @example((1, {"b": [0, 1, 2], "a": [0, 1, 2]}), [1] * 29)
+@example((50, {"a": [*range(15, 23), 25], "b": [*range(18, 23), 25]}), [1] * 29)
 def test_the_sum_of_the_jobs_is_the_device(story: tuple[int, dict[str, list[int]]], steps: list[int]) -> None:
     """Every moment that some run measured counts once: runs that read together read the same."""
     period, readings = story

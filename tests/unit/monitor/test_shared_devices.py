@@ -16,6 +16,7 @@ from trimtab import wire
 from trimtab_monitor.entries import DevicesHeld, Registration, draft_of, entry_of
 from trimtab_monitor.folding.engine import Engine
 from trimtab_monitor.folding.run_state import unpack
+from trimtab_monitor.intake.holders import Holders
 from trimtab_monitor.intake.intake import Intake
 from trimtab_monitor.intake.recall import recall_holders
 from trimtab_monitor.ledger.testing import T0, device
@@ -193,3 +194,16 @@ def test_the_store_that_is_left_tells_the_same(tmp_path: Path) -> None:
     joules = [source.view(run).ledger["energy"]["joules"] for run in ("a", "b")]
     source.close()
     assert joules == [COUNTS[10] / 2000, COUNTS[10] / 2000]
+
+
+def test_the_door_forgets_devices_that_nobody_reads() -> None:
+    holders = Holders()
+    for run in ("a", "b"):
+        holders.notice(run, batch(0, range(11)), T0)
+    holders.lapse(T0 + 3 * 86_400)
+    assert holders.notice("c", batch(0, range(11)), T0 + 3 * 86_400) == []
+
+
+def test_a_start_at_no_time_at_all_is_passed_over() -> None:
+    for time in (float("nan"), float("inf"), -1.0):
+        assert Holders().notice("a", batch(0, range(11), {"kind": "run_start", "time": time}), T0) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from trimtab_alerts.outbox import Delivery
 from trimtab_alerts.testing import OutboxContract, sample_delivery
 from trimtab_monitor.entries import Draft, Registration
 from trimtab_monitor.store.memory import MemoryStore
-from trimtab_monitor.store.protocols import Commit, RunSnapshot, StaleCommit, Store
+from trimtab_monitor.store.protocols import Commit, RunSnapshot, StaleCommit, Store, StoreUnavailable
 from trimtab_monitor.store.sqlite import SqliteStore
 from trimtab_monitor.store.sqlite_outbox import SqliteOutbox
 from trimtab_monitor.summary import RunSummary
@@ -117,6 +118,22 @@ class TestLog:
         assert (first.duplicate, again.duplicate) == (False, True)
         assert again.position == first.position
         assert len(store.log.read(0, 10)) == 1
+
+    def test_what_goes_with_an_entry_follows_it_though_that_is_there_already(self, store: Store) -> None:
+        told = Draft("devices_held", 1.0, "other", b"told")
+        for _ in range(2):
+            appended = store.log.append(batch(seq=7), [told, told]).result()
+            assert store.log.end() == appended.last > appended.position
+        kinds = [record.kind for record in store.log.read(0, 10)]
+        assert kinds == ["batch", *["devices_held"] * 4]
+
+    def test_what_goes_with_an_entry_that_cannot_be_written_is_not_written_either(self, store: Store) -> None:
+        wrong = Draft("devices_held", 1.0, "other", None)  # type: ignore[arg-type]
+        if isinstance(store, MemoryStore):
+            store.log.unavailable = "disk full"
+        with pytest.raises((StoreUnavailable, sqlite3.Error)):
+            store.log.append(batch(seq=7), [wrong]).result()
+        assert store.log.read(0, 10) == []
 
     @pytest.mark.parametrize("change", [{"run": "other"}, {"attempt": 1}, {"rank": 1}, {"seq": 1}])
     def test_every_part_of_the_identity_counts(self, store: Store, change: dict[str, object]) -> None:
