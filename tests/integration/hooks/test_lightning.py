@@ -20,10 +20,12 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+import trimtab
 from trimtab import wire
 from trimtab.integrations import automatic
 from trimtab.integrations.lightning import TrimtabCallback
 from trimtab.testing import RecordingCollector
+from trimtab.vocabulary import Command
 
 STEPS = 50
 BATCHES = 32
@@ -171,6 +173,17 @@ def means(losses: list[float], batches_a_step: int) -> list[float]:
             step = epoch[begin : begin + batches_a_step]
             found.append(sum(step) / len(step))
     return found
+
+
+def test_the_trainer_ends_where_the_owners_budget_is_used_up(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
+    collector.commands = [Command(id="c", kind="stop", budget="kwh")]
+    callback = TrimtabCallback(project="tiny", budget=trimtab.Budget(kwh=1, stop=True))
+    trainer = make_trainer(callback, max_steps=100_000)
+    trainer.fit(Tiny(), rows(STEPS))
+    assert trainer.global_step < 100_000
+    assert [event["outcome"] for event in collector.events("command_applied")] == ["applied"]
 
 
 def test_a_nan_is_seen_at_its_step(collector: RecordingCollector, make_trainer: MakeTrainer) -> None:

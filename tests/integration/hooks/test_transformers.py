@@ -17,9 +17,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
+import trimtab
 from trimtab import wire
 from trimtab.integrations.transformers import TrimtabCallback, register
 from trimtab.testing import RecordingCollector
+from trimtab.vocabulary import Command
 
 VOCABULARY = 32
 STEPS = 50
@@ -122,6 +124,19 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
         )
 
     return make
+
+
+def test_the_trainer_ends_where_the_owners_budget_is_used_up(
+    collector: RecordingCollector, make_trainer: MakeTrainer
+) -> None:
+    collector.commands = [Command(id="c", kind="stop", budget="kwh")]
+    callback = TrimtabCallback(project="tiny", budget=trimtab.Budget(kwh=1, stop=True))
+    trainer = make_trainer(callback, max_steps=100_000)
+    trainer.train()
+    assert trainer.state.global_step < 100_000
+    assert [event["outcome"] for event in collector.events("command_applied")] == ["applied"]
+    (registration,) = collector.registrations.values()
+    assert registration["budget"] == {"kwh": 1.0, "stop": True}
 
 
 class NotingTrainer(Trainer):
