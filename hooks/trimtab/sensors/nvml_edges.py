@@ -14,7 +14,9 @@ Number = TypeVar("Number", int, float)
 
 LONGEST_WAIT_S: Final = 0.3
 POLL_S: Final = 0.005
-_EARLY_POLLS: Final = 2
+_EARLY_POLLS: Final = 1.5
+_POLLS_ABOUT: Final = 3.5
+"""Where the next renewal is expected, it is asked for from so many polls before, for so many."""
 _SURE: Final = 0.5
 """A period between renewals is believed if the moments of both are known to this part of it."""
 
@@ -50,6 +52,7 @@ class Edges(Generic[Number]):
         self._poll_s = poll_s
         self._usual_s = usual_s
         self._renewed_at: float | None = None
+        self._value: Number | None = None
         self.period_s: float | None = None
 
     def first(self) -> list[Renewal[Number]]:
@@ -78,7 +81,8 @@ class Edges(Generic[Number]):
             return []
         found = [last]
         give_up_at = last.time + self._longest_s
-        self._rest(last.time)
+        if self._rest(last.time):
+            give_up_at = self._clock() + _POLLS_ABOUT * self._poll_s
         for _ in range(round(self._longest_s / self._poll_s)):
             self._pause(self._poll_s)
             read = self._read()
@@ -89,14 +93,24 @@ class Edges(Generic[Number]):
             last = read
             if len(found) > renewals or last.time >= give_up_at:
                 break
-        self._renewed_at = found[-1].time if found[-1].error_s <= self._poll_s and found[1:] else None
+        self._learn(found, last.value)
         return found
 
-    def _rest(self, now: float) -> None:
-        """Wait until shortly before the next renewal, where it is known when that is."""
-        if self._usual_s is not None and self._renewed_at is not None:
-            left_s = self._usual_s - (now - self._renewed_at) % self._usual_s
-            self._pause(max(0.0, left_s - _EARLY_POLLS * self._poll_s))
+    def _learn(self, found: list[Renewal[Number]], value: Number) -> None:
+        """Remember when it was renewed. What is constant tells nothing of that, and takes nothing back."""
+        if found[1:]:
+            self._renewed_at = found[-1].time if found[-1].error_s <= self._poll_s else None
+        elif value != self._value:
+            self._renewed_at = None
+        self._value = value
+
+    def _rest(self, now: float) -> bool:
+        """Wait until shortly before the next renewal; False: it is not known when that is."""
+        if self._usual_s is None or self._renewed_at is None:
+            return False
+        left_s = self._usual_s - (now - self._renewed_at) % self._usual_s
+        self._pause(max(0.0, left_s - _EARLY_POLLS * self._poll_s))
+        return True
 
     def _read(self) -> Renewal[Number] | None:
         asked_at = self._clock()

@@ -18,7 +18,7 @@ from trimtab.sensors.rota import Rota, Task
 QUICK_PERIOD_S: Final = 0.1
 _POWER_WAIT_S: Final = 0.12
 """An averaged power is renewed every 100 ms: one that does not change for so long is constant."""
-_POWER_POLL_S: Final = 0.008
+_POWER_POLL_S: Final = 0.01
 _POWER_UPDATE_S: Final = 0.1
 _SOON_S: Final = 5.0
 """A board that was reset answers soon: for about so long it is asked ten times a second."""

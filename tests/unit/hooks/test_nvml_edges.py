@@ -19,6 +19,7 @@ class Machine:
     call_s: float = 0.0
     told_until: float = float("inf")
     calls: int = 0
+    stands_at: int | None = None
 
     def clock(self) -> float:
         return self.now
@@ -29,6 +30,8 @@ class Machine:
     def count(self) -> int | None:
         self.now += self.call_s
         self.calls += 1
+        if self.stands_at is not None:
+            return self.stands_at
         return round(1000 * self.renewed_at(self.now)) if self.now < self.told_until else None
 
     def renewed_at(self, now: float) -> float:
@@ -120,6 +123,19 @@ def test_what_is_renewed_regularly_is_asked_shortly_before_the_next_time() -> No
         asked.append(machine.calls)
     assert asked[0] > 15
     assert max(asked[1:]) <= 4
+
+
+def test_what_is_constant_for_a_while_is_asked_seldom_too() -> None:
+    machine = Machine()
+    edges = Edges(machine.count, machine.clock, machine.pause, usual_s=0.1)
+    machine.stands_at = edges.last()[-1].value
+    asked = []
+    for second in range(1, 5):
+        machine.now = 1000.013 + second
+        machine.calls = 0
+        edges.last()
+        asked.append(machine.calls)
+    assert max(asked) <= 6
 
 
 def test_a_renewal_that_comes_while_nobody_asks_is_looked_for_anew() -> None:
