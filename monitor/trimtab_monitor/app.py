@@ -25,10 +25,10 @@ from trimtab_monitor.intake.endpoint import Ingest
 from trimtab_monitor.intake.intake import Intake
 from trimtab_monitor.intake.orphans import Orphans
 from trimtab_monitor.intake.recall import recall_holders
-from trimtab_monitor.ledger.intensity.assembly import build_feeds
 from trimtab_monitor.metrics.own import OwnMetrics
 from trimtab_monitor.metrics.priced import PricedRuns
 from trimtab_monitor.metrics.runs import Exposition, Metrics
+from trimtab_monitor.pricing.intensity.assembly import build_feeds
 from trimtab_monitor.run_ledger import RunLedgers
 from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.server import Server

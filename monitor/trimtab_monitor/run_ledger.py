@@ -10,8 +10,8 @@ from trimtab_monitor.budget.spending import spent_of
 from trimtab_monitor.folding.run_state import RunState, unpack
 from trimtab_monitor.forecast.histories import Histories
 from trimtab_monitor.forecast.told import forecast_of
-from trimtab_monitor.ledger.intensity.sources import Intensities, NoIntensities
-from trimtab_monitor.ledger.pricing import Work, priced
+from trimtab_monitor.pricing.intensity.sources import Intensities, NoIntensities
+from trimtab_monitor.pricing.priced import Work, priced
 from trimtab_monitor.series.reader import SeriesReader
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.protocols import Store

@@ -16,8 +16,8 @@ from trimtab_monitor.budget.settings import BudgetSettings
 from trimtab_monitor.detectors import DetectorSettings
 from trimtab_monitor.forecast.settings import ForecastSettings
 from trimtab_monitor.incidents import IncidentSettings
-from trimtab_monitor.ledger.settings import EnergySettings
 from trimtab_monitor.liveness import LivenessSettings
+from trimtab_monitor.pricing.settings import EnergySettings
 from trimtab_monitor.rollback import RollbackSettings
 
 ENV_PREFIX: Final = "TRIMTAB_"

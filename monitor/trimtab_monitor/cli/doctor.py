@@ -17,7 +17,7 @@ from rich.text import Text
 from trimtab_monitor.checkup import check_up
 from trimtab_monitor.cli.failure import failing_as
 from trimtab_monitor.console import make_console
-from trimtab_monitor.ledger.carbon import Intensity, lookup, places
+from trimtab_monitor.pricing.places import Intensity, lookup, places
 
 
 class Format(StrEnum):

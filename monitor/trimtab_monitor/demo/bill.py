@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab_monitor.ledger.carbon import lookup
-from trimtab_monitor.ledger.formulas import emissions_g
+from trimtab_monitor.pricing.formulas import emissions_g
+from trimtab_monitor.pricing.places import lookup
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from trimtab_monitor.demo.story import Name, play
 from trimtab_monitor.demo.tables import as_json, show
 from trimtab_monitor.demo.text import standard_library
 from trimtab_monitor.demo.training import Course, Plan
-from trimtab_monitor.ledger.carbon import lookup
+from trimtab_monitor.pricing.places import lookup
 
 TITLES: dict[Name, str] = {
     "clean": "1/3 clean",

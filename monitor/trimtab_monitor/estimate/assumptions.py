@@ -7,8 +7,8 @@ from typing import Final
 
 from trimtab_monitor.estimate.hardware import Found
 from trimtab_monitor.estimate.plan import Plan
-from trimtab_monitor.ledger.carbon import ATTRIBUTION, lookup, reading_notes
-from trimtab_monitor.ledger.settings import EnergySettings
+from trimtab_monitor.pricing.places import ATTRIBUTION, lookup, reading_notes
+from trimtab_monitor.pricing.settings import EnergySettings
 
 _REMEDY: Final = "are not counted: give --host-watts for each device"
 _HOST_LEFT_OUT: Final[Mapping[str, str]] = {

@@ -4,7 +4,7 @@ energy of the machines = device hours x (watts x utilisation + watts of the host
 energy of the site     = energy of the machines x PUE
 emissions              = energy of the site x carbon intensity
 cost                   = energy of the site x price, and device hours x their price
-water, making          = as `trimtab_monitor.ledger.formulas` has them
+water, making          = as `trimtab_monitor.pricing.formulas` has them
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from trimtab_monitor.estimate.assumptions import assumptions
 from trimtab_monitor.estimate.plan import Plan
 from trimtab_monitor.estimate.published import Published
-from trimtab_monitor.ledger.bill import Bill
-from trimtab_monitor.ledger.settings import EnergySettings
 from trimtab_monitor.ledger.units import JOULES_PER_KWH
-from trimtab_monitor.ledger.usage import Usage
+from trimtab_monitor.pricing.bill import Bill
+from trimtab_monitor.pricing.settings import EnergySettings
+from trimtab_monitor.pricing.usage import Usage
 
 
 def estimate(plan: Plan, settings: EnergySettings, published_kg: float | None = None) -> dict[str, Any]:

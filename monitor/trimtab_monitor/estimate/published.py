@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trimtab_monitor.ledger.carbon import Intensity, places
+from trimtab_monitor.pricing.places import Intensity, places
 from trimtab_monitor.report import figures
 
 TOLERANCE: Final = 0.05

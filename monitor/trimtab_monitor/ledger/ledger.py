@@ -1,7 +1,7 @@
 """The energy of a run, folded over the readings of its devices.
 
 Inside all is integer microjoules of IT energy with the method that they are known by; PUE, carbon and price
-are applied when read (`trimtab_monitor.ledger.pricing`). How readings are cut into batches changes nothing,
+are applied when read (`trimtab_monitor.pricing.priced`). How readings are cut into batches changes nothing,
 and a ledger written with msgspec and read back goes on as if nothing had been.
 """
 

@@ -10,8 +10,8 @@ from trimtab_alerts.dispatcher import Dispatcher
 from trimtab_monitor import metric_names as names
 from trimtab_monitor.folding.engine import Engine
 from trimtab_monitor.intake.intake import Intake
-from trimtab_monitor.ledger.intensity.feeds import Feeds
 from trimtab_monitor.metrics.families import Family, counter, gauge
+from trimtab_monitor.pricing.intensity.feeds import Feeds
 from trimtab_monitor.store.protocols import Store
 from trimtab_monitor.stream import Hub
 

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from trimtab_monitor.asking import Asking
-from trimtab_monitor.ledger import EnergySettings
-from trimtab_monitor.ledger.pricing import repriced
+from trimtab_monitor.pricing import EnergySettings
+from trimtab_monitor.pricing.priced import repriced
 from trimtab_monitor.report.build import RunView
 
 _MOST_RUNS = 10_000

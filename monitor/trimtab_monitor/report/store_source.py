@@ -11,7 +11,7 @@ from trimtab_monitor.folding.fleet import Fleet
 from trimtab_monitor.folding.fold_run import Positioned, fold_run
 from trimtab_monitor.folding.run_state import RunState, new_run, summarise
 from trimtab_monitor.json_out import to_plain
-from trimtab_monitor.ledger.intensity.assembly import kept_intensities
+from trimtab_monitor.pricing.intensity.assembly import kept_intensities
 from trimtab_monitor.report.build import RunView
 from trimtab_monitor.run_ledger import RunLedgers
 from trimtab_monitor.series.reader import SeriesReader

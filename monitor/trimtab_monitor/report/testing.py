@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab_monitor.json_out import to_plain
-from trimtab_monitor.ledger import EnergyLedger, EnergySettings, priced
+from trimtab_monitor.ledger import EnergyLedger
+from trimtab_monitor.pricing import EnergySettings, priced
 from trimtab_monitor.report.build import RunView
 
 

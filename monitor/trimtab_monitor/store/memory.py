@@ -12,7 +12,7 @@ from trimtab.wire import Command
 from trimtab_alerts.alert import Alert
 from trimtab_alerts.outbox import InMemoryOutbox
 from trimtab_monitor.entries import NO_RUN, Draft, Record
-from trimtab_monitor.ledger.intensity.values import HourlyIntensity
+from trimtab_monitor.pricing.intensity.values import HourlyIntensity
 from trimtab_monitor.store.protocols import (
     Appended,
     Commit,

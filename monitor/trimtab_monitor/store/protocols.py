@@ -17,7 +17,7 @@ from trimtab.wire import Command
 from trimtab_alerts.alert import Alert
 from trimtab_alerts.outbox import Delivery, OutboxStore
 from trimtab_monitor.entries import Draft, Record
-from trimtab_monitor.ledger.intensity.values import HourlyIntensity
+from trimtab_monitor.pricing.intensity.values import HourlyIntensity
 from trimtab_monitor.summary import RunSummary
 from trimtab_monitor.types import Incident
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import astuple
 
-from trimtab_monitor.ledger.intensity.values import HourlyIntensity
+from trimtab_monitor.pricing.intensity.values import HourlyIntensity
 from trimtab_monitor.store.database import Database
 
 _PUT = """

@@ -11,7 +11,7 @@ from trimtab_monitor.entries import BatchReceived, Registered, Registration, dra
 from trimtab_monitor.folding.engine import Engine
 from trimtab_monitor.folding.run_state import unpack
 from trimtab_monitor.json_out import to_plain
-from trimtab_monitor.ledger import EnergySettings, priced
+from trimtab_monitor.pricing import EnergySettings, priced
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.memory import MemoryStore
 from trimtab_monitor.store.protocols import Commit, Store

@@ -14,9 +14,9 @@ import pytest
 
 from trimtab import wire
 from trimtab_monitor.api.schemas import ANSWERS, Schema
-from trimtab_monitor.ledger import EnergySettings
-from trimtab_monitor.ledger.intensity.testing import TOKEN, Answer, GridServer
-from trimtab_monitor.ledger.intensity.values import HOUR_S, hour_of
+from trimtab_monitor.pricing import EnergySettings
+from trimtab_monitor.pricing.intensity.testing import TOKEN, Answer, GridServer
+from trimtab_monitor.pricing.intensity.values import HOUR_S, hour_of
 from trimtab_monitor.report.http_source import HttpSource
 from trimtab_monitor.report.store_source import StoreSource
 from trimtab_monitor.settings import Settings

@@ -23,8 +23,8 @@ from trimtab import wire
 from trimtab_monitor.app import build
 from trimtab_monitor.cli import report
 from trimtab_monitor.entries import BatchReceived, Entry, Registered, Registration, draft_of
-from trimtab_monitor.ledger import EnergySettings
 from trimtab_monitor.ledger.testing import T0, device
+from trimtab_monitor.pricing import EnergySettings
 from trimtab_monitor.report.address import COLLECTOR_FILE
 from trimtab_monitor.server import bind, url_of
 from trimtab_monitor.settings import Settings

@@ -8,8 +8,8 @@ import pytest
 
 from trimtab_monitor.estimate import Plan, estimate
 from trimtab_monitor.estimate.hardware import find_hardware
-from trimtab_monitor.ledger.settings import EmbodiedSettings, EnergySettings
-from trimtab_monitor.ledger.tariff import TariffSettings
+from trimtab_monitor.pricing.settings import EmbodiedSettings, EnergySettings
+from trimtab_monitor.pricing.tariff import TariffSettings
 
 FRANCE = EnergySettings(pue=1.2, place="FR", price_per_kwh=0.25, currency="EUR")
 

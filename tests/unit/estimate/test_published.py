@@ -13,7 +13,7 @@ import pytest
 
 from trimtab_monitor.estimate import Plan, estimate
 from trimtab_monitor.estimate.hardware import find_hardware
-from trimtab_monitor.ledger.settings import EmbodiedSettings, EnergySettings
+from trimtab_monitor.pricing.settings import EmbodiedSettings, EnergySettings
 
 META = EnergySettings(pue=1.1, intensity_g_per_kwh=385)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab_monitor.ledger.intensity.values import HOUR_S, HourlyIntensity
+from trimtab_monitor.pricing.intensity.values import HOUR_S, HourlyIntensity
 from trimtab_monitor.store.memory import MemoryStore
 from trimtab_monitor.store.protocols import Store
 from trimtab_monitor.store.sqlite import SqliteStore

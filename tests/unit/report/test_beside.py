@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from trimtab_monitor.ledger import EnergySettings
 from trimtab_monitor.ledger.testing import device, ledger_of
+from trimtab_monitor.pricing import EnergySettings
 from trimtab_monitor.report import build_report
 from trimtab_monitor.report.figures import place
 from trimtab_monitor.report.summary import summary_lines

@@ -11,8 +11,9 @@ import pytest
 from huggingface_hub import ModelCard
 from rich.console import Console
 
-from trimtab_monitor.ledger import EnergyLedger, EnergySettings
+from trimtab_monitor.ledger import EnergyLedger
 from trimtab_monitor.ledger.testing import device, ledger_of
+from trimtab_monitor.pricing import EnergySettings
 from trimtab_monitor.report import build_report
 from trimtab_monitor.report.comparison import as_json, sums_by_phase
 from trimtab_monitor.report.markdown import as_markdown

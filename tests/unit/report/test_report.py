@@ -11,8 +11,9 @@ import pytest
 from huggingface_hub import ModelCard
 from rich.console import Console
 
-from trimtab_monitor.ledger import EnergyLedger, EnergySettings
+from trimtab_monitor.ledger import EnergyLedger
 from trimtab_monitor.ledger.testing import T0, device, ledger_of
+from trimtab_monitor.pricing import EnergySettings
 from trimtab_monitor.report import build_report
 from trimtab_monitor.report.markdown import as_markdown
 from trimtab_monitor.report.model_card import as_model_card
