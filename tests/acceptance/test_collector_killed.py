@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 import pytest
@@ -31,6 +31,7 @@ import pytest
 from trimtab import wire
 from trimtab_alerts.settings import AlertSettings, ConsoleSettings, WebhookSettings
 from trimtab_alerts.testing import Receiver
+from trimtab_monitor.ledger.testing import T0, device
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.store.memory import MemoryStore
 from trimtab_monitor.store.sqlite import SqliteStore
@@ -40,6 +41,10 @@ from trimtab_monitor.testing.reference import RUN, fold_in_one, outcome, rolled_
 KILLS = int(os.environ.get("TRIMTAB_TEST_KILLS", "5"))
 SEED = int(os.environ.get("TRIMTAB_TEST_SEED", "20261122"))
 PATIENCE_S = 60.0
+
+T = TypeVar("T")
+COUNTS = [0, *itertools.accumulate(100_001 * (second % 5 + 1) for second in range(300))]
+"""Millijoules that a device used, by second."""
 
 BEFORE = Story(steps=400, seed=3, spikes=(250,), nans=(120,), rollback="auto")
 AFTER = Story(steps=400, seed=4, spikes=(300,))
@@ -109,14 +114,14 @@ class Job:
     ) -> None:
         self._http.close()
 
-    def register(self) -> None:
+    def register(self, run: str = RUN) -> None:
         """Make the run known."""
-        self._until_answered("/v1/runs", json={"project": "gpt", "run": RUN})
+        self._until_answered("/v1/runs", json={"project": "gpt", "run": run})
 
-    def send(self, batch: wire.Batch) -> list[dict[str, Any]]:
+    def send(self, batch: wire.Batch, run: str = RUN) -> list[dict[str, Any]]:
         """Send a batch; returns the commands that wait."""
         headers = {"Content-Type": wire.MSGPACK}
-        told = self._until_answered(f"/v1/runs/{RUN}/batches", content=wire.encode(batch), headers=headers)
+        told = self._until_answered(f"/v1/runs/{run}/batches", content=wire.encode(batch), headers=headers)
         assert told["ack"] == batch.seq
         commands: list[dict[str, Any]] = told["commands"]
         return commands
@@ -206,6 +211,42 @@ def test_nothing_is_lost_and_nothing_counted_twice(
     store.close()
 
 
+@pytest.mark.timeout(60 + 20 * KILLS)
+def test_a_device_that_two_runs_hold_is_divided_to_the_microjoule(tmp_path: Path, settings: Settings) -> None:
+    """One holds it for 300 s, the other for 150 s of these; batches come in any order of the two."""
+    rng = random.Random(SEED)
+    with Collector(tmp_path, free_port()) as collector, Job(collector.url) as job:
+        for run in ("long", "short"):
+            job.register(run)
+        for run, batch in spread(halves(rng), rng, collector):
+            job.send(batch, run)
+        collector.spare()
+        told = {run: job.get(f"/v1/runs/{run}/ledger")["energy"] for run in ("long", "short")}
+        collector.stop()
+    assert collector.kills == KILLS
+    half_uj = (COUNTS[250] - COUNTS[100]) * 1000 // 2
+    assert told["short"]["joules"] == half_uj / 1e6
+    assert told["long"]["joules"] == (COUNTS[300] * 1000 - half_uj) / 1e6
+    assert told["short"]["others_joules"] == told["long"]["others_joules"] == half_uj / 1e6
+
+
+def halves(rng: random.Random) -> list[tuple[str, wire.Batch]]:
+    """The readings of both, a second apart, cut and mixed at random; the short one says when it ends."""
+    start = time.time() - len(COUNTS) - T0
+    left = {"long": list(range(301)), "short": list(range(100, 251))}
+    made: list[tuple[str, wire.Batch]] = []
+    while left:
+        run = rng.choice(sorted(left))
+        seconds, left[run] = left[run][:8], left[run][8:]
+        reading = device([start + second for second in seconds], counter=[COUNTS[each] for each in seconds])
+        end = {"kind": wire.RUN_END, "time": T0 + start + seconds[-1]}
+        ended = run == "short" and not left[run]
+        made.append((run, wire.Batch(rank=0, seq=len(made), devices=[reading], events=[end] * ended)))
+        if not left[run]:
+            del left[run]
+    return made
+
+
 def deliveries_of(store: MemoryStore) -> set[str]:
     """Everything that was to be told, by id."""
     ids: set[str] = set()
@@ -221,7 +262,7 @@ def told_to(receiver: Receiver) -> set[str]:
     return {request.headers["Idempotency-Key"] for request in receiver.received}
 
 
-def spread(batches: list[wire.Batch], rng: random.Random, collector: Collector) -> Iterator[wire.Batch]:
+def spread(batches: list[T], rng: random.Random, collector: Collector) -> Iterator[T]:
     """The batches, and while they are sent the collector is killed as often as it is to be."""
     kill_at = sorted(rng.sample(range(2, len(batches)), k=min(KILLS, len(batches) - 2)))
     for number, batch in enumerate(batches):
