@@ -80,6 +80,8 @@ class Edges(Generic[Number]):
         if last is None:
             return []
         found = [last]
+        if self._usual_s is not None and last.error_s > self._usual_s / 4:
+            return found  # a driver this slow cannot tell one renewal from the next
         give_up_at = last.time + self._longest_s
         if self._rest(last.time):
             give_up_at = self._clock() + _POLLS_ABOUT * self._poll_s
@@ -115,4 +117,5 @@ class Edges(Generic[Number]):
     def _read(self) -> Renewal[Number] | None:
         asked_at = self._clock()
         value = self._ask()
-        return None if value is None else Renewal((asked_at + self._clock()) / 2, value)
+        took_s = self._clock() - asked_at
+        return None if value is None else Renewal(asked_at + took_s / 2, value, took_s / 2)

@@ -125,6 +125,13 @@ def test_what_is_renewed_regularly_is_asked_shortly_before_the_next_time() -> No
     assert max(asked[1:]) <= 4
 
 
+def test_of_what_is_renewed_regularly_a_slow_driver_is_asked_once() -> None:
+    machine = Machine(call_s=0.1)
+    edges = Edges(machine.count, machine.clock, machine.pause, usual_s=0.1)
+    (read,) = edges.last()
+    assert (read.time, machine.calls) == (pytest.approx(1000.063), 1)
+
+
 def test_what_is_constant_for_a_while_is_asked_seldom_too() -> None:
     machine = Machine()
     edges = Edges(machine.count, machine.clock, machine.pause, usual_s=0.1)
