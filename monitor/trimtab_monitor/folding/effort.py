@@ -13,6 +13,7 @@ from statistics import median
 from typing import Final
 
 from trimtab.wire import INT64_MAX
+from trimtab_monitor.ledger.reading import LATEST_S
 
 CAPACITY: Final = 128
 WINDOW_S: Final = 1.0
@@ -88,7 +89,7 @@ class Effort:
     def step(self, step: int, time: float) -> None:
         """The lead rank was at `step` at `time`."""
         last_step, last_time = self.at_step, self.at_time
-        if last_step is not None and step <= last_step:
+        if (last_step is not None and step <= last_step) or not 0.0 <= time <= LATEST_S:
             return
         self.at_step, self.at_time = step, time
         if last_step is None or last_time is None or time <= last_time:

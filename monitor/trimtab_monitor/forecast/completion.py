@@ -23,6 +23,7 @@ DRAWS: Final = 2000
 SEED: Final = 20
 LEAST_WINDOWS: Final = 4
 LEAST_STEPS: Final = 20
+MOST_EVENTS: Final = 1e9
 EDGE: Final = 1.0 / 12.0
 """The variance of how far into a gap the forecast begins and ends."""
 
@@ -102,7 +103,7 @@ def _events(count: int, lived: int, steps: int, rng: np.random.Generator) -> Dra
     if count == 0:
         return np.zeros(DRAWS)
     rates = rng.gamma(count + 0.5, 1.0 / lived, DRAWS)
-    drawn: Draws = rng.poisson(rates * steps).astype(np.float64)
+    drawn: Draws = rng.poisson(np.minimum(rates * steps, MOST_EVENTS)).astype(np.float64)
     return drawn
 
 

@@ -30,6 +30,8 @@ UP: Final = 0.4
 DRAWS: Final = 400
 SEED: Final = 22
 LEAST_ROWS: Final = 50
+LARGEST: Final = 1e100
+"""A loss that is larger has diverged, and its square may be none that a float can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class LossForecast:
 
 def loss_forecast(steps: Values, losses: Values) -> LossForecast | None:
     """Fit a loss over steps, in order; what is not finite is left out. None while there is too little."""
-    sound = np.isfinite(losses) & (steps > 0)
+    sound = (np.abs(losses) < LARGEST) & (steps > 0)
     steps, losses = steps[sound], losses[sound]
     if len(steps) < LEAST_ROWS:
         return None

@@ -78,6 +78,12 @@ def test_too_little_is_no_forecast_and_a_run_at_its_end_needs_nothing() -> None:
     assert done.seconds.high == 0.0
 
 
+def test_a_run_that_wants_more_steps_than_there_are_has_a_forecast_all_the_same() -> None:
+    found = to_go(stretches(10), Pauses(1, 5.0, 25.0, 50, 2500.0), Stops(3, 30, 3, 60.0), 2**63 - 1)
+    assert found is not None
+    assert 0.0 < found.seconds.low <= found.seconds.high < float("inf")
+
+
 def test_energy_that_is_not_measured_is_not_zero() -> None:
     found = to_go(stretches(10, None), Pauses(), Stops(), 100)
     assert found is not None

@@ -57,6 +57,18 @@ def test_clocks_that_go_back_and_steps_that_repeat_are_passed_over() -> None:
     assert effort.lived == before + 1
 
 
+def test_times_and_steps_that_cannot_be_are_kept_small_or_left_out() -> None:
+    effort = stepped(20)
+    for time in (-1.0, 1e300, float("inf"), float("nan")):
+        effort.step(30, time)
+    assert effort.at_step == 20
+    effort.step(2**63 - 1, 1e9)
+    effort.rewind(-(2**63))
+    effort.step(2**63 - 1, 2e9)
+    effort.step(-5, 3e9)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(effort), type=Effort) == effort
+
+
 def test_it_goes_on_where_it_was_written_down() -> None:
     effort = stepped(300, 0.3)
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(effort), type=Effort)

@@ -78,6 +78,15 @@ def test_too_little_is_no_forecast() -> None:
     assert loss_forecast(steps, losses) is None
     assert loss_forecast(np.arange(1.0, 200.0), np.full(199, np.nan)) is None
     assert loss_forecast(np.array([]), np.array([])) is None
+    assert loss_forecast(np.arange(1.0, 200.0), np.full(199, 1e200)) is None
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-12, 1e12, 1e90])
+def test_a_loss_of_any_size_has_a_forecast_that_is_a_number(unit: float) -> None:
+    steps, losses = noisy(500)
+    found = loss_forecast(steps, unit * losses)
+    assert found is not None
+    assert all(map(np.isfinite, (found.at(1000).low, found.gain(50).high, found.slope().low)))
 
 
 def test_the_fit_is_not_moved_by_the_order_of_magnitude() -> None:
