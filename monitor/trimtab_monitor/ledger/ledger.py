@@ -17,7 +17,7 @@ from trimtab_monitor.ledger.curve import Bins
 from trimtab_monitor.ledger.division import Division
 from trimtab_monitor.ledger.lost_work import CAUSES, Cause, LostWork
 from trimtab_monitor.ledger.reading import LATEST_S, Counts, is_node_meter, readings
-from trimtab_monitor.ledger.rows import Row, Totals, own_part
+from trimtab_monitor.ledger.rows import Row, Totals, joined, own_part
 from trimtab_monitor.ledger.scope import Covers, Scope
 from trimtab_monitor.ledger.shares import NOT_KNOWN, IdlePower, Shares, shares_of, split
 from trimtab_monitor.ledger.stream import Stream
@@ -138,32 +138,11 @@ class EnergyLedger:
 
     def rows(self) -> list[Row]:
         """Energy by device and method; lives of a device on different boots of its host are joined."""
-        rows: dict[tuple[str, str, str, str, bool], Row] = {}
-        for key, stream in self.streams.items():
-            division = self.divisions[key]
-            for method, tally in stream.told().items():
-                summed = self._is_summed(stream, method)
-                others_uj = division.others_uj.get(method, 0)
-                row_key = (stream.host, stream.uuid, stream.component, method, summed)
-                own = Tally()
-                before = rows.get(row_key)
-                if before is not None:
-                    own.add(before.tally)
-                    others_uj += before.others_uj
-                own.add(own_part(tally, division.others_uj.get(method, 0)))
-                shared = division.is_shared or (before is not None and before.shared)
-                rows[row_key] = Row(
-                    stream.host,
-                    stream.uuid,
-                    stream.name,
-                    stream.component,
-                    method,
-                    summed,
-                    own,
-                    others_uj,
-                    shared,
-                )
-        return [rows[row_key] for row_key in sorted(rows)]
+        return joined(
+            self._row(key, stream, method, tally)
+            for key, stream in self.streams.items()
+            for method, tally in stream.told().items()
+        )
 
     def totals(self) -> Totals:
         """The sums, over the rows that are `summed`."""
@@ -281,6 +260,21 @@ class EnergyLedger:
                 of = (other.boot_id, other.component, piece.method)
                 if self.covers.covered(*of) and not before.covered(*of):
                     self._scope(other, piece).add(piece.negative())
+
+    def _row(self, key: str, stream: Stream, method: str, tally: Tally) -> Row:
+        division = self.divisions[key]
+        others_uj = division.others_uj.get(method, 0)
+        return Row(
+            host=stream.host,
+            device=stream.uuid,
+            name=stream.name,
+            component=stream.component,
+            method=method,
+            summed=self._is_summed(stream, method),
+            tally=own_part(tally, others_uj),
+            others_uj=others_uj,
+            shared=division.is_shared,
+        )
 
     def _has_parts(self) -> bool:
         return any(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab_monitor.ledger.reading import Counts
@@ -127,6 +128,24 @@ class Totals:
     def estimated_joules(self) -> float:
         """What the gaps may have used; not in `joules`."""
         return self.estimated_uj / MICRO
+
+
+def joined(rows: Iterable[Row]) -> list[Row]:
+    """In order, those of one device and method made one: it may have lived on several boots of its host."""
+    by_device: dict[tuple[str, str, str, str, bool], Row] = {}
+    for row in rows:
+        key = (row.host, row.device, row.component, row.method, row.summed)
+        before = by_device.get(key)
+        by_device[key] = row if before is None else _joined(before, row)
+    return [by_device[key] for key in sorted(by_device)]
+
+
+def _joined(before: Row, row: Row) -> Row:
+    tally = Tally()
+    tally.add(before.tally)
+    tally.add(row.tally)
+    others_uj = before.others_uj + row.others_uj
+    return replace(row, tally=tally, others_uj=others_uj, shared=before.shared or row.shared)
 
 
 def own_part(whole: Tally, others_uj: int) -> Tally:
