@@ -11,7 +11,8 @@ from energy_bench.cases import Case
 from energy_bench.driver import Script, VirtualClock, load_pynvml, playing
 from energy_bench.meter import Meter, Told
 from energy_bench.powercap import PowercapTree
-from trimtab.sensors import nvml, rapl
+from trimtab.sensors.cpu import rapl
+from trimtab.sensors.nvidia import nvml
 from trimtab.sensors.reading import EdgeSensor, Reading, Sensor, SensorError
 from trimtab.sensors.readings import Readings
 from trimtab.sensors.sampler import PERIOD_S, next_due

@@ -14,8 +14,8 @@ from trimtab.encoding import encode
 from trimtab.vocabulary import (
     CHECKPOINT_SAVED,
     COMMAND_APPLIED,
-    DEVICE_FAULT,
     COMPONENTS,
+    DEVICE_FAULT,
     DEVICE_FLOAT_COLUMNS,
     DEVICE_POWER_FACTS,
     EVAL_LOSS,
@@ -54,8 +54,8 @@ from trimtab.vocabulary import (
 __all__ = [
     "CHECKPOINT_SAVED",
     "COMMAND_APPLIED",
-    "DEVICE_FAULT",
     "COMPONENTS",
+    "DEVICE_FAULT",
     "DEVICE_FLOAT_COLUMNS",
     "DEVICE_POWER_FACTS",
     "EVAL_LOSS",

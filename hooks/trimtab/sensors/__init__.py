@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable, Set
 from typing import Any
 
-from trimtab.sensors import amd, amd_library, grace, host_model, jetson, nvml, rapl
-from trimtab.sensors.cpu_share import CpuShare, ShareOf, all_of_it
-from trimtab.sensors.members import Members
+from trimtab.sensors.amd import library as amd_library
+from trimtab.sensors.amd import smi
+from trimtab.sensors.cpu import grace, host_model, rapl
+from trimtab.sensors.nvidia import jetson, nvml
 from trimtab.sensors.reading import LOG, DeviceInfo, NoSensor, Probe, Reading, Sensor, SensorError
+from trimtab.sensors.share.cpu_share import CpuShare, ShareOf, all_of_it
+from trimtab.sensors.share.members import Members
 from trimtab.sensors.steady_clock import SteadyClock
 from trimtab.vocabulary import Component
 
@@ -71,7 +74,7 @@ def probes(clock: Callable[[], float], members: Members | None = None) -> list[P
     """Look for every kind of sensor on this machine."""
     share_of: ShareOf = all_of_it if members is None else CpuShare(members)
     return arrange(
-        [nvml.probe(clock, members), amd.probe(clock)],
+        [nvml.probe(clock, members), smi.probe(clock)],
         rapl=lambda: rapl.probe(clock, share_of),
         grace=lambda covered: grace.probe(clock, covered, share_of),
         jetson=lambda: jetson.probe(clock, share_of),

@@ -21,9 +21,9 @@ from trimtab import identity
 from trimtab.guard import Guard
 from trimtab.sensors import Sensor, SensorError, find_sensors, load
 from trimtab.sensors.host_lock import HostLock
-from trimtab.sensors.members import Members
 from trimtab.sensors.reading import EdgeSensor, Fault, FaultSensor, Reading, TellOnce
 from trimtab.sensors.readings import Readings
+from trimtab.sensors.share.members import Members
 from trimtab.vocabulary import DEVICE_FAULT, Device
 
 PERIOD_S: Final = 1.0

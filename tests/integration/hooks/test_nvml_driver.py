@@ -12,9 +12,10 @@ import pytest
 from energy_bench.board import Board, Event, NvmlFailure, ecc, outage, process, reset, throttle, xid
 from energy_bench.driver import SCRIPT, NoCompilerError, Script, VirtualClock, build_driver, load_pynvml
 from energy_bench.trace import steps
-from trimtab.sensors import Reading, SensorError, nvml
-from trimtab.sensors.members import Members
+from trimtab.sensors import Reading, SensorError
+from trimtab.sensors.nvidia import nvml
 from trimtab.sensors.reading import EdgeSensor, FaultSensor, Probe
+from trimtab.sensors.share.members import Members
 
 POWER = steps((10.0, 100.0), (10.0, 700.0), (10.0, 100.0))
 

@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from trimtab import job_settings
-from trimtab.sensors import rapl
+from trimtab.sensors.cpu import rapl
 from trimtab.signals import Signals, variable
 from trimtab_monitor import kinds, metric_names
 from trimtab_monitor.cause_rules import CauseClass
