@@ -13,14 +13,13 @@ hangs is told as such. JSON, one line a tool and case, goes to standard output, 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final, TextIO
 
 from energy_bench import cost
 from energy_bench.cases import CASES, CPU, INSTANT, KINDS, Case
@@ -28,8 +27,9 @@ from energy_bench.driver import NoCompilerError, build_driver
 from energy_bench.racing import ZEUS_POWER_BARE, contenders, race
 from energy_bench.report import cpu_table, table
 from energy_bench.tool_process import Contender
+from hooks_bench.ranges import RunsError, read_lines
+from hooks_bench.report import Line, print_json
 
-Line = dict[str, Any]
 TRACES: Final = tuple(dict.fromkeys(case.trace for case in CASES))
 
 
@@ -86,8 +86,7 @@ def main() -> None:
     """Measure what was asked for."""
     asked = parse()
     if asked.tables:
-        lines = [json.loads(line) for path in asked.tables for line in path.read_text().splitlines() if line]
-        show_tables(lines, sys.stdout)
+        show_tables(_earlier(asked.tables), sys.stdout)
         return
     lines = []
     with TemporaryDirectory(prefix="energy-bench-") as folder:
@@ -97,16 +96,25 @@ def main() -> None:
             print(f"energy.py: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         for part in asked.only:
-            for line in PARTS[part](asked, library, Path(folder)):
-                print(json.dumps(line), flush=True)
+            for told in PARTS[part](asked, library, Path(folder)):
+                line = {"benchmark": f"energy {part}", **told}
+                print_json(line)
                 lines.append(line)
     show_tables(lines, sys.stderr)
 
 
-def show_tables(lines: list[Line], to: Any) -> None:
-    told = [line for line in lines if "tool" in line]
-    if told:
-        print(table(told), cpu_table(told), sep="\n\n", file=to)
+def _earlier(paths: list[Path]) -> list[Line]:
+    try:
+        return read_lines(paths)
+    except RunsError as error:
+        print(f"energy.py: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def show_tables(lines: list[Line], to: TextIO) -> None:
+    raced = [line for line in lines if line["benchmark"] == "energy race"]
+    if raced:
+        print(table(raced), cpu_table(raced), sep="\n\n", file=to)
 
 
 if __name__ == "__main__":

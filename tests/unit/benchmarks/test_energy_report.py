@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
 
+import energy
 from energy_bench.board import Board
 from energy_bench.cases import COUNTER, Case
 from energy_bench.racing import Result
@@ -57,6 +59,24 @@ def test_an_interval_without_the_truth_is_marked() -> None:
     rows = table([result(900, low_j=890.0, high_j=910.0, gap_seconds=0.0).line()])
 
     assert "-11.0 .. -9.0 **not held**" in rows
+
+
+def test_tables_of_earlier_runs_are_of_races_only() -> None:
+    told = result(1000, low_j=990.0, high_j=1005.0, gap_seconds=0.0).line()
+    alone = {**told, "tool": "zeus power", "cpu_pct": 200.0}
+    out = StringIO()
+
+    energy.show_tables(
+        [
+            {"benchmark": "energy race", **told},
+            {"benchmark": "energy poll", **alone},
+            {"benchmark": "energy cost"},
+        ],
+        out,
+    )
+
+    assert "| constant | counter | +0.00 |" in out.getvalue()
+    assert "zeus power" not in out.getvalue()
 
 
 def test_processor_time_by_tool() -> None:
