@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -27,8 +27,8 @@ from energy_bench.driver import NoCompilerError, build_driver
 from energy_bench.racing import ZEUS_POWER_BARE, contenders, race
 from energy_bench.report import cpu_table, table
 from energy_bench.tool_process import Contender
-from hooks_bench.ranges import RunsError, read_lines
-from hooks_bench.report import Line, print_json
+from hooks_bench.ranges import Line, RunsError, read_lines
+from hooks_bench.report import print_json
 
 TRACES: Final = tuple(dict.fromkeys(case.trace for case in CASES))
 
@@ -111,7 +111,7 @@ def _earlier(paths: list[Path]) -> list[Line]:
         raise SystemExit(2) from None
 
 
-def show_tables(lines: list[Line], to: TextIO) -> None:
+def show_tables(lines: Sequence[Line], to: TextIO) -> None:
     raced = [line for line in lines if line["benchmark"] == "energy race"]
     if raced:
         print(table(raced), cpu_table(raced), sep="\n\n", file=to)
