@@ -43,9 +43,10 @@ class Meters(msgspec.Struct, frozen=True):
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One run as of the last commit. Times are Unix seconds.
 
-    `last_sample` is by the job's clock, `heard` by the collector's. `latest` holds the last value of each
-    metric on the lowest rank, `metrics_left_out` the most metrics of one row that are not among them for want
-    of room, `power_w` watts by component. `budgets` is what was told of each budget that it counts to.
+    `began` (the job's start, none if it did not tell) and `last_sample` are by the job's clock, `created` and
+    `heard` by the collector's. `latest` holds the last value of each metric on the lowest rank,
+    `metrics_left_out` the most metrics of one row that are not among them for want of room, `power_w` watts by
+    component. `budgets` is what was told of each budget that it counts to.
     """
 
     run: str
@@ -74,6 +75,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     budgets: dict[str, Told] = {}
     lost_joules: float | None = None
     meters: Meters = Meters()
+    began: float | None = None
 
     @property
     def joules(self) -> float | None:

@@ -60,6 +60,7 @@ _RUN: Final = _object(
     reason=_TEXT,
     attempt=_WHOLE,
     last_step=_WHOLE,
+    began=_or_null(_REAL),
     last_sample=_or_null(_REAL),
     heard=_REAL,
     metrics=_list(_TEXT),

@@ -178,6 +178,7 @@ class BatchFold:
         state = self._state
         if event.boot_id is not None:
             state.ledger.open(event.boot_id, event.time)
+        state.began = event.time if state.began is None else state.began
         step = event.step or 0
         entered = self._enter(batch.attempt, step, event.time)
         if batch.attempt > state.started:

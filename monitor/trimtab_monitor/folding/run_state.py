@@ -45,9 +45,10 @@ class RunState:
     `commands` holds those that wait for the job, `unanswered` the incidents by command that were
     over before the job answered, `severities` the open incidents' by id, `marked` the id of
     the open incident that tells of its status. `attempt` is the newest heard of, `started` the newest whose
-    process told of its start, `lead` the lowest rank that sends rows: its numbers are the run's. `latest`
-    holds the last value of each metric, `latest_steps` of which step of this attempt it is, and
-    `metrics_left_out` the most metrics of one row of which it is not remembered.
+    process told of its start, `began` when the first of all did so, by the job's clock, `lead` the lowest rank
+    that sends rows: its numbers are the run's. `latest` holds the last value of each metric, `latest_steps` of
+    which step of this attempt it is, and `metrics_left_out` the most metrics of one row of which it is not
+    remembered.
     """
 
     run: str
@@ -76,6 +77,7 @@ class RunState:
     marked: str | None = None
     attempt: int = 0
     started: int = -1
+    began: float | None = None
     lead: int | None = None
     last_step: int = 0
     last_sample: float | None = None
@@ -129,6 +131,7 @@ def summarise(state: RunState) -> RunSummary:
         status=state.status,
         reason=state.reason,
         created=state.created,
+        began=state.began,
         heard=state.liveness.heard,
         attempt=state.attempt,
         last_step=state.last_step,

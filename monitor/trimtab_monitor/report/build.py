@@ -82,10 +82,11 @@ def _priced_by(factors: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _duration_s(run: Mapping[str, Any]) -> float | None:
-    """From when the run made itself known to its last sample."""
+    """From the run's start to its last sample; of a run that tells of no start, from when it was first heard."""
     if run["last_sample"] is None:
         return None
-    return max(0.0, float(run["last_sample"]) - float(run["created"]))
+    began = run["created"] if run.get("began") is None else run["began"]
+    return max(0.0, float(run["last_sample"]) - float(began))
 
 
 def _is_done(command: Mapping[str, Any]) -> bool:

@@ -242,6 +242,13 @@ class TestAttempts:
         send(state, [(81, {"loss": 2.0})], attempt=1)
         assert state.timeline.time_at(80) == 5000.0
 
+    def test_a_run_began_when_its_first_process_did_however_often_it_starts_again(self) -> None:
+        assert summarise(new_run("run", NOW, Registration(project="gpt"), SETTINGS)).began is None
+        state = new()
+        tell(state, {"kind": "run_start", "step": 0, "time": 1002.0}, rank=1)
+        tell(state, {"kind": "run_start", "step": 0, "time": 5000.0}, attempt=1)
+        assert summarise(unpack(pack(state))).began == 1000.0
+
     def test_a_step_that_goes_back_begins_an_attempt_too(self) -> None:
         state = new()
         send(state, steps(1, 100))

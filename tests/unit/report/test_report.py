@@ -97,6 +97,11 @@ def test_a_run_without_samples_or_energy_has_nulls() -> None:
     assert any("energy.place" in each for each in told["assumptions"])
 
 
+def test_a_run_lasts_from_its_own_start_whenever_the_collector_heard_of_it() -> None:
+    assert report(began=998.5)["duration_s"] == 601.5
+    assert report(began=None)["duration_s"] == 600.0
+
+
 def test_a_clock_that_is_behind_makes_no_negative_duration() -> None:
     assert report(last_sample=999.0)["duration_s"] == 0
 
