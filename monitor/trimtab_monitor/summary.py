@@ -45,8 +45,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     `began` (the job's start, none if it did not tell) and `last_sample` are by the job's clock, `created` and
     `heard` by the collector's. `latest` holds the last value of each metric on the lowest rank,
-    `metrics_left_out` the most metrics of one row that are not among them for want of room, `power_w` watts by
-    component. `budgets` is what was told of each budget that it counts to.
+    `metrics_left_out` the most metrics of one row that are not among them for want of room, `power_w` watts
+    by component. `budgets` is what was told of each budget that it counts to.
     """
 
     run: str

@@ -45,10 +45,10 @@ class RunState:
     `commands` holds those that wait for the job, `unanswered` the incidents by command that were
     over before the job answered, `severities` the open incidents' by id, `marked` the id of
     the open incident that tells of its status. `attempt` is the newest heard of, `started` the newest whose
-    process told of its start, `began` when the first of all did so, by the job's clock, `lead` the lowest rank
-    that sends rows: its numbers are the run's. `latest` holds the last value of each metric, `latest_steps` of
-    which step of this attempt it is, and `metrics_left_out` the most metrics of one row of which it is not
-    remembered.
+    process told of its start, `began` when the first of all did, by the job's clock, `lead` the lowest rank
+    that sends rows: its numbers are the run's. `latest` holds the last value of each metric, `latest_steps`
+    of which step of this attempt it is, and `metrics_left_out` the most metrics of one row of which it is
+    not remembered.
     """
 
     run: str

@@ -82,7 +82,7 @@ def _priced_by(factors: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _duration_s(run: Mapping[str, Any]) -> float | None:
-    """From the run's start to its last sample; of a run that tells of no start, from when it was first heard."""
+    """From the run's start, or where it told of none from when it was first heard of, to its last sample."""
     if run["last_sample"] is None:
         return None
     began = run["created"] if run.get("began") is None else run["began"]
