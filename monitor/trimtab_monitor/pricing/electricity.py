@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isclose
+from typing import Final
 
 from trimtab_monitor.pricing.formulas import emissions_g, facility_kwh
 from trimtab_monitor.pricing.intensity.sources import LiveSource
 from trimtab_monitor.pricing.usage import Usage
+
+_ROUNDING: Final = 1e-12
+"""How far the sum of a year's hours may be from their total, as a part of it, because floats are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def by_grid(usage: Usage, pue: float, live: LiveSource | None, default: float | 
         return None
     values: Mapping[int, tuple[float, bool]] = {} if live is None else live.values
     hours = {hour: joules for hour, joules in usage.by_hour.items() if hour in values}
-    rest_joules = usage.joules - sum(hours.values()) if hours else usage.joules
+    rest_joules = _rest(usage.joules, sum(hours.values()))
     rest_kwh = facility_kwh(rest_joules, pue)
     estimated_joules = sum(joules for hour, joules in hours.items() if values[hour][1])
     return GridShare(
@@ -62,3 +67,8 @@ def by_grid(usage: Usage, pue: float, live: LiveSource | None, default: float | 
         default_g=0.0 if default is None else emissions_g(rest_joules, pue, default),
         unpriced_kwh=rest_kwh if default is None else 0.0,
     )
+
+
+def _rest(whole: float, part: float) -> float:
+    """What is left of the whole; nothing where only rounding is."""
+    return 0.0 if isclose(whole, part, rel_tol=_ROUNDING) else whole - part

@@ -14,14 +14,14 @@ UNKNOWN: Final = "not known"
 def energy(joules: float | None) -> str:
     """Joules as J, Wh, kWh or MWh.
 
-    >>> energy(42_000), energy(7.2e9), energy(None)
-    ('11.67 Wh', '2.000 MWh', 'not known')
+    >>> energy(42_000), energy(7.2e9), energy(0.0498), energy(None)
+    ('11.67 Wh', '2.000 MWh', '0.0498 J', 'not known')
     """
     if joules is None:
         return UNKNOWN
     kwh = joules / JOULES_PER_KWH
     if kwh < 0.001:
-        return f"{joules:.1f} J"
+        return f"{joules:.3g} J" if 0 < joules < 1 else f"{joules:.1f} J"
     if kwh < 1:
         return f"{kwh * 1_000:.2f} Wh"
     return f"{kwh:,.3f} kWh" if kwh < 1_000 else f"{kwh / 1_000:,.3f} MWh"
@@ -30,14 +30,16 @@ def energy(joules: float | None) -> str:
 def mass(grams: float | None) -> str:
     """Grams of CO2e as g, kg or t.
 
-    >>> mass(0.5), mass(31_223_800), mass(None)
-    ('0.500 g', '31.22 t', 'not known')
+    >>> mass(0.5), mass(31_223_800), mass(0.0004), mass(None)
+    ('0.500 g', '31.22 t', 'under 0.001 g', 'not known')
     """
     if grams is None:
         return UNKNOWN
-    if grams < 1_000:
+    if 0 < grams < 0.001:
+        return "under 0.001 g"
+    if grams < 999.5:
         return f"{grams:.3g} g" if grams >= 1 else f"{grams:.3f} g"
-    return f"{grams / 1e3:,.2f} kg" if grams < 1e6 else f"{grams / 1e6:,.2f} t"
+    return f"{grams / 1e3:,.2f} kg" if grams < 999_995 else f"{grams / 1e6:,.2f} t"
 
 
 def litres(volume: float) -> str:
@@ -46,17 +48,19 @@ def litres(volume: float) -> str:
     >>> litres(12.345), litres(202_500)
     ('12.3 l', '202.50 m3')
     """
-    return f"{volume:,.3g} l" if volume < 1_000 else f"{volume / 1_000:,.2f} m3"
+    return f"{volume:.3g} l" if volume < 999.5 else f"{volume / 1_000:,.2f} m3"
 
 
 def money(cost: float | None, currency: str) -> str:
     """A price with its currency.
 
-    >>> money(0.0012, "EUR"), money(1234.5, "EUR")
-    ('0.0012 EUR', '1,234.50 EUR')
+    >>> money(0.0012, "EUR"), money(1234.5, "EUR"), money(0.00004, "EUR")
+    ('0.0012 EUR', '1,234.50 EUR', 'under 0.0001 EUR')
     """
     if cost is None:
         return UNKNOWN
+    if 0 < cost < 0.0001:
+        return f"under 0.0001 {currency}"
     return f"{cost:,.2f} {currency}" if cost >= 1 else f"{cost:.4f} {currency}"
 
 
@@ -89,11 +93,16 @@ def place(factors: Mapping[str, Any]) -> str:
     location = factors["location"]
     mean, given = location.get("mean_g_per_kwh"), location["g_per_kwh"]
     if mean is not None and (given is None or not isclose(mean, given, rel_tol=1e-9)):
-        return f"mean of its hours, {mean:.4g} g/kWh"
+        return mean_of_hours(mean)
     if given is None:
         return ""
     where = f"{location['name']} {location['year']}, " if "name" in location else ""
     return f"{where}{given:g} g/kWh"
+
+
+def mean_of_hours(g_per_kwh: float) -> str:
+    """An intensity that is the mean of several hours', in words."""
+    return f"mean of its hours, {g_per_kwh:.4g} g/kWh"
 
 
 def hardware(report: Mapping[str, Any]) -> str:

@@ -64,8 +64,18 @@ def _decimal(value: float) -> str:
 def _source(reports: Sequence[Report]) -> str:
     methods = sorted({row["method"] for report in reports for row in report["energy"]["by"]})
     factors: Mapping[str, Any] = reports[0]["factors"]
-    where = figures.place(factors)
+    where = _where(reports)
     grid = f", grid {where}" if where else ""
     runs = f" of {len(reports)} runs" if len(reports) > 1 else ""
     how = ", ".join(methods or ["nothing measured"])
     return f"Trimtab: energy{runs} by {how}{grid}, {figures.pue(factors)}"
+
+
+def _where(reports: Sequence[Report]) -> str:
+    """The grid, with its intensity; where the runs' differ, the mean of all the energy that they used."""
+    told = {figures.place(report["factors"]) for report in reports}
+    if len(told) == 1:
+        return told.pop()
+    parts = [part for report in reports for part in report["factors"]["location"]["priced_by"]]
+    kwh = sum(part["kwh"] for part in parts)
+    return figures.mean_of_hours(sum(part["grams"] for part in parts) / kwh) if kwh else ""

@@ -19,7 +19,8 @@ def as_csv(reports: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _line(report: Mapping[str, Any]) -> dict[str, Any]:
-    lost = report["lost_work"]
+    lost, location = report["lost_work"], report["factors"]["location"]
+    mean = location.get("mean_g_per_kwh")
     return {
         "run": report["run"],
         "project": report["project"],
@@ -34,7 +35,7 @@ def _line(report: Mapping[str, Any]) -> dict[str, Any]:
         "energy_gap_seconds": report["gap_seconds"],
         "facility_joules": report["facility_joules"],
         "pue": report["factors"]["pue"]["value"],
-        "intensity_g_per_kwh": report["factors"]["location"]["g_per_kwh"],
+        "intensity_g_per_kwh": location["g_per_kwh"] if mean is None else mean,
         "emissions_location_g": report["emissions_g"]["location"],
         "emissions_market_g": report["emissions_g"]["market"],
         "emissions_marginal_g": report["marginal_g"],

@@ -7,10 +7,17 @@ from typing import Any
 from trimtab_monitor.json_out import to_plain
 from trimtab_monitor.ledger import EnergyLedger
 from trimtab_monitor.pricing import EnergySettings, priced
+from trimtab_monitor.pricing.intensity.sources import Intensities
+from trimtab_monitor.pricing.priced import NOBODY_ASKED
 from trimtab_monitor.report.build import RunView
 
 
-def run_view(ledger: EnergyLedger, energy: EnergySettings | None = None, **given: Any) -> RunView:
+def run_view(
+    ledger: EnergyLedger,
+    energy: EnergySettings | None = None,
+    intensities: Intensities = NOBODY_ASKED,
+    **given: Any,
+) -> RunView:
     """A run of 300 steps in ten minutes with one incident and one rollback; `given` replaces fields."""
     run = {
         "run": "gpt-1",
@@ -26,7 +33,7 @@ def run_view(ledger: EnergyLedger, energy: EnergySettings | None = None, **given
         run={**run, **given},
         incidents=[_INCIDENT],
         commands=[_rollback("gpt-1.c1", "applied"), _rollback("gpt-1.c2", "refused")],
-        ledger=to_plain(priced(ledger, energy or EnergySettings())),
+        ledger=to_plain(priced(ledger, energy or EnergySettings(), intensities)),
     )
 
 

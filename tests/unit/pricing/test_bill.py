@@ -53,6 +53,15 @@ class Known:
 # --- by the hour ---
 
 
+def test_rounding_of_a_sum_is_no_energy_without_an_intensity() -> None:
+    hours = {H0 + i * HOUR_S: joules for i, joules in enumerate((0.1, 0.2, 0.3))}
+    used = Usage(0.6, hours)
+    assert sum(hours.values()) != 0.6
+    share = Bill.of(used, EnergySettings(), [live(dict.fromkeys(hours, 50.0))]).location
+    assert share is not None
+    assert share.unpriced_kwh == 0
+
+
 def test_each_hour_counts_with_its_own_intensity_and_not_with_the_mean() -> None:
     told = bill(usage(9, 1), live({H0: 100, H1: 500}), pue=1.2)
     assert told["emissions_g"]["location"] == pytest.approx(1.2 * (9 * 100 + 1 * 500))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from rich.console import Console
 from trimtab_monitor.ledger import EnergyLedger
 from trimtab_monitor.ledger.testing import T0, device, ledger_of
 from trimtab_monitor.pricing import EnergySettings
+from trimtab_monitor.pricing.intensity.sources import LiveSource
 from trimtab_monitor.report import build_report
 from trimtab_monitor.report.markdown import as_markdown
 from trimtab_monitor.report.model_card import as_model_card
@@ -22,6 +24,17 @@ from trimtab_monitor.report.testing import run_view
 from trimtab_monitor.report.text import as_text
 
 FRANCE = EnergySettings(pue=1.2, place="FR", price_per_kwh=0.25, currency="EUR")
+
+
+class Constant:
+    """A provider that told the same of every hour."""
+
+    def __init__(self, g_per_kwh: float) -> None:
+        self._g_per_kwh = g_per_kwh
+
+    def sources(self, hours: Sequence[int]) -> Sequence[LiveSource]:
+        told = dict.fromkeys(hours, (self._g_per_kwh, False))
+        return [LiveSource("somebody", "FR", "average", "lifecycle", "by Somebody", told)]
 
 
 def ledger() -> EnergyLedger:
@@ -146,6 +159,15 @@ def test_csv_is_a_header_and_a_line_with_nothing_for_what_is_not_known() -> None
         "1",
         "1",
     )
+
+
+def test_intensities_of_the_hours_come_as_their_mean_in_a_table_and_on_a_card() -> None:
+    dear, cheap = (report(intensities=Constant(g_per_kwh)) for g_per_kwh in (60.0, 20.0))
+    first, second = csv.DictReader(io.StringIO(as_csv([dear, cheap])))
+    assert (float(first["intensity_g_per_kwh"]), float(second["intensity_g_per_kwh"])) == (60.0, 20.0)
+    source = ModelCard(as_model_card([dear, cheap])).data.to_dict()["co2_eq_emissions"]["source"]
+    assert "of 2 runs" in source
+    assert "grid mean of its hours, 40 g/kWh" in source
 
 
 def test_markdown_keeps_its_tables_whole() -> None:
