@@ -83,8 +83,16 @@ def _grid(settings: EnergySettings) -> Iterator[str]:
     else:
         yield "emissions are not known: give --place or --intensity"
     if settings.market_intensity_g_per_kwh is not None:
-        contract = settings.market_intensity_g_per_kwh
-        yield f"carbon intensity by contract: {contract:g} g/kWh, as set (market-based)"
+        yield _contract(settings, settings.market_intensity_g_per_kwh)
+
+
+def _contract(settings: EnergySettings, g_per_kwh: float) -> str:
+    told = f"carbon intensity by contract: {g_per_kwh:g} g/kWh, as set (market-based)"
+    if settings.market_share == 1:
+        return told
+    residual = settings.residual_intensity_g_per_kwh
+    rest = "as location-based" if residual is None else f"with {residual:g} g/kWh of the residual mix, as set"
+    return f"{told}, for {settings.market_share:.4g} of the electricity; the rest counts {rest}"
 
 
 def _place(place: str) -> Iterator[str]:
@@ -110,8 +118,9 @@ def _making(settings: EnergySettings) -> str:
     embodied = settings.embodied
     if embodied.kg_per_device is None:
         return "making the hardware is not counted: give --embodied-kg of one device"
+    part = "" if embodied.share == 1 else f"{embodied.share:.4g} of "
     return (
-        f"making the hardware: {embodied.kg_per_device:g} kg a device over "
+        f"making the hardware: {part}{embodied.kg_per_device:g} kg a device over "
         f"{embodied.lifetime_years:g} years, as set (SCI, ISO/IEC 21031:2024); "
         "not in the emissions of its electricity"
     )

@@ -48,8 +48,13 @@ def estimate(plan: Plan, settings: EnergySettings, published_kg: float | None = 
         "assumptions": list(assumptions(plan, settings)),
     }
     if published_kg is not None:
-        kwh = told["energy_kwh"]
-        told["published"] = Published(published_kg, told["emissions_kg"], kwh, settings.pue).as_json()
+        told["published"] = Published(
+            published_kg,
+            told["emissions_kg"],
+            told["energy_kwh"],
+            settings.pue,
+            told["emissions_market_kg"],
+        ).as_json()
     return told
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 _MAKERS: Final = frozenset(("nvidia", "amd", "intel", "google", "apple", "habana"))
 _LINES: Final = frozenset(("tesla", "geforce", "instinct", "gpu", "gpus", "cloud"))
-_ORNAMENTS: Final = frozenset(("generation", "edition", "r", "tm"))
+_ORNAMENTS: Final = frozenset(("generation", "edition", "r", "tm", "ac", "vf", "hf"))
 _SPELLINGS: Final = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -26,7 +26,7 @@ _SPELLINGS: Final = tuple(
         (r"(?<![a-z])(hl|mi|gaudi)[\s-]+(?=\d)", r"\1"),
         (r"tpu[\s-]*v?(?=\d)", "tpu v"),
         (r"(?<![a-z])(rtx|gtx|rx)(?=a?\d)", r"\1 "),
-        (r"(?<=\d)(ti|super|sxm|pcie|nvl|xtx)(?![a-rt-z])", r" \1"),
+        (r"(?<=\d)(ti|super|sxm|pcie|nvl|xtx?)(?![a-rt-z])", r" \1"),
         (r"(?<= ti)super", " super"),
     )
 )

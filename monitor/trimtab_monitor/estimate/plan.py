@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from trimtab_monitor.estimate.hardware import Found
+
+_LEAST_KWH: Final = 1e-9
+_MOST_KWH: Final = 1e15
+"""The world uses some 3e13 kWh of electricity a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,10 @@ class Plan:
             )
         if not (0 <= self.host_watts < math.inf):
             raise ValueError(f"--host-watts {self.host_watts:g}: give a finite number, 0 or more")
+        if not _LEAST_KWH <= self.it_kwh <= _MOST_KWH:
+            raise ValueError(
+                f"hours and watts come to {self.it_kwh:.3g} kWh, which no run uses: check their units"
+            )
 
     @property
     def it_kwh(self) -> float:

@@ -14,13 +14,15 @@ TOLERANCE: Final = 0.05
 """Relative: published figures are rounded or cut, to two digits at the least."""
 _SAME: Final = 0.02
 _LISTED: Final = 5
+_MOST_KG: Final = 1e15
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """A published figure in kg of CO2e beside what its inputs come to.
 
-    `computed_kg` is none if no intensity was given; `kwh` is the energy of the site, above 0.
+    `computed_kg` is none if no intensity was given, `market_kg` if no contract was; `kwh` is the energy of
+    the site, above 0.
 
     Raises:
         ValueError: what was published is not a mass.
@@ -30,10 +32,13 @@ class Published:
     computed_kg: float | None
     kwh: float
     pue: float
+    market_kg: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.published_kg < math.inf:
-            raise ValueError(f"--published-kg {self.published_kg:g}: give kilograms of CO2e, 0 or more")
+        if not 0 <= self.published_kg <= _MOST_KG:
+            raise ValueError(
+                f"--published-kg {self.published_kg:g}: give kilograms of CO2e, from 0 to {_MOST_KG:g}"
+            )
 
     @property
     def implied_g_per_kwh(self) -> float:
@@ -68,7 +73,8 @@ class Published:
 
     def verdict(self) -> str:
         """The judgement in a sentence or three."""
-        return " ".join((self._against_inputs(), self._against_places(), self._likely_slip())).strip()
+        parts = (self._against_inputs(), self._against_places(), self._likely_reason())
+        return " ".join(part for part in parts if part)
 
     def _against_inputs(self) -> str:
         published = figures.mass(self.published_kg * 1_000)
@@ -90,12 +96,17 @@ class Published:
             return f"Places of the table with such an intensity: {listed}."
         return "No place of the table has such an intensity."
 
-    def _likely_slip(self) -> str:
+    def _likely_reason(self) -> str:
+        if self.computed_kg is not None and self.agrees:
+            return ""
+        if self.market_kg is not None and math.isclose(self.published_kg, self.market_kg, rel_tol=TOLERANCE):
+            return "It is what the contract comes to: say that it is market-based."
         if self.published_kg == 0:
             return "Zero can only be market-based: give the contract beside it."
-        if self.computed_kg is None or self.agrees or not self.computed_kg:
-            return ""
-        ratio = self.published_kg / self.computed_kg
+        return self._likely_slip(self.computed_kg) if self.computed_kg else ""
+
+    def _likely_slip(self, computed_kg: float) -> str:
+        ratio = self.published_kg / computed_kg
         slips = {
             1e-3: "It would agree in tonnes.",
             1e3: "It would agree in grams.",

@@ -33,6 +33,21 @@ _BASIS: Final[Mapping[str, str]] = {
 }
 
 
+_ALSO_CALLED: Final[Mapping[str, tuple[str, ...]]] = {
+    "AE": ("UAE",),
+    "CI": ("Ivory Coast",),
+    "CZ": ("Czech Republic",),
+    "GB": ("UK", "Great Britain"),
+    "KR": ("Republic of Korea",),
+    "NL": ("The Netherlands", "Holland"),
+    "TR": ("Türkiye",),
+    "US": ("United States of America",),
+    "US-DC": ("Washington DC", "Washington, D.C."),
+    "VN": ("Viet Nam",),
+}
+"""Names in common use that the sources of the table spell otherwise."""
+
+
 class PlaceError(ValueError):
     """No carbon intensity for a place; says what was given, what comes near and where the list is."""
 
@@ -174,10 +189,11 @@ def _by_alias() -> dict[str, list[Intensity]]:
 
 
 def _aliases(intensity: Intensity) -> tuple[str, ...]:
+    others = _ALSO_CALLED.get(intensity.key, ())
     if intensity.scope == "country":
-        return intensity.iso3, intensity.name
+        return intensity.iso3, intensity.name, *others
     if intensity.scope == "us_state":
-        return (intensity.name,)
+        return intensity.name, *others
     if intensity.scope == "cloud_region":
         return (intensity.key.partition(":")[2],)
     return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from trimtab_monitor.pricing.currencies import Currency
 from trimtab_monitor.pricing.intensity.settings import ElectricityMapsSettings, UkSettings, WattTimeSettings
@@ -15,7 +15,7 @@ GREAT_BRITAIN: Final = "GB"
 
 _GramsPerKwh = Annotated[float, Field(ge=0, le=5_000, allow_inf_nan=False)]
 _LitresPerKwh = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)]
-_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Price = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class EmbodiedSettings(BaseModel):
@@ -26,6 +26,7 @@ class EmbodiedSettings(BaseModel):
     kg_per_device: float | None = Field(
         default=None,
         ge=0,
+        le=1e6,
         allow_inf_nan=False,
         description="kg of CO2e that making one accelerator emitted, with its part of the server (TE); "
         "none: not counted.",
@@ -55,16 +56,16 @@ class EnergySettings(BaseModel):
         description="Power usage effectiveness: energy of the site over energy of its machines, 1 or more. "
         "At 1 nothing is added for cooling and losses; ask the operator.",
     )
+    intensity_g_per_kwh: _GramsPerKwh | None = Field(
+        default=None,
+        description="Carbon intensity of the grid in gCO2e per kWh (location-based); goes before `place`, "
+        "and is used for the hours of which a live provider told nothing.",
+    )
     place: str | None = Field(
         default=None,
         description="Where the electricity is used: a country (FR, FRA, France), a US state (US-GA, Texas) "
         "or a cloud region (aws:us-east-1, eastus). Two letters are always a country. "
         "`trimtab doctor --places` lists them.",
-    )
-    intensity_g_per_kwh: _GramsPerKwh | None = Field(
-        default=None,
-        description="Carbon intensity of the grid in gCO2e per kWh (location-based); goes before `place`, "
-        "and is used for the hours of which a live provider told nothing.",
     )
     market_intensity_g_per_kwh: _GramsPerKwh | None = Field(
         default=None,
@@ -97,7 +98,6 @@ class EnergySettings(BaseModel):
     )
     currency: Currency = Field(
         default="USD",
-        pattern="^[A-Z]{3}$",
         description="Currency of the prices, by its three letters (ISO 4217). Nothing is converted.",
     )
     price_per_gpu_hour: _Price | None = Field(
@@ -107,7 +107,6 @@ class EnergySettings(BaseModel):
     )
     gpu_hour_currency: Currency | None = Field(
         default=None,
-        pattern="^[A-Z]{3}$",
         description="Currency of `price_per_gpu_hour`; none: `currency`. Another one is never added to it.",
     )
     tariff: TariffSettings | None = Field(default=None, description="Prices by the hour of the day.")
@@ -126,15 +125,16 @@ class EnergySettings(BaseModel):
 
     @field_validator("place")
     @classmethod
-    def _known(cls, place: str | None) -> str | None:
+    def _known(cls, place: str | None, given: ValidationInfo) -> str | None:
+        """A place of the table, with a value that can be; where an intensity is given, that counts."""
         if place is not None:
-            lookup(place)
+            intensity = lookup(place)
+            if given.data.get("intensity_g_per_kwh") is None:
+                intensity.usable()
         return place
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if self.place is not None and self.intensity_g_per_kwh is None:
-            lookup(self.place).usable()
         if self.electricity_maps is not None and self.electricity_maps_zone is None:
             raise ValueError(
                 "electricity_maps.zone is missing: `place` names no country to take it from; give the zone, "

@@ -32,3 +32,8 @@ def test_other_flags_leave_them_as_they_are(config: Path) -> None:
     energy = settings_with(config, {"pue": 1.2, "place": None}).energy
     assert energy.electricity_maps is not None
     assert energy.electricity_maps_zone == "FR"
+
+
+def test_a_place_whose_value_cannot_be_names_the_flag_that_gave_it(config: Path) -> None:
+    with pytest.raises(ValueError, match=r"^--place: energy.place: 'CF': .* give intensity_g_per_kwh$"):
+        settings_with(config, {"place": "CF", "pue": 1.2})

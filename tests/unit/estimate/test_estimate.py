@@ -72,6 +72,32 @@ def test_a_contract_is_told_beside_the_grid() -> None:
     assert any("by contract: 0 g/kWh" in each for each in told["assumptions"])
 
 
+@pytest.mark.parametrize(
+    ("residual", "kg", "rest"),
+    [
+        (None, 0.2 * 44.18, "the rest counts as location-based"),
+        (300.0, 0.2 * 300.0, "the rest counts with 300 g/kWh of the residual mix, as set"),
+    ],
+)
+def test_a_contract_for_a_part_says_how_the_rest_counts(residual: float | None, kg: float, rest: str) -> None:
+    settings = EnergySettings(
+        place="FR",
+        market_intensity_g_per_kwh=0,
+        market_share=0.8,
+        residual_intensity_g_per_kwh=residual,
+    )
+    told = estimate(Plan(1_000, 1_000), settings)
+    assert told["emissions_market_kg"] == pytest.approx(kg)
+    assert any(f"for 0.8 of the electricity; {rest}" in each for each in told["assumptions"])
+
+
+def test_a_part_of_the_making_is_told_as_such() -> None:
+    settings = EnergySettings(embodied=EmbodiedSettings(kg_per_device=1_000, share=0.25))
+    told = estimate(Plan(1, 1), settings)
+    assert told["embodied_kg"] == pytest.approx(0.25 * 0.028539, abs=1e-6)
+    assert any("making the hardware: 0.25 of 1000 kg a device" in each for each in told["assumptions"])
+
+
 def test_two_letters_that_are_a_state_too_are_told() -> None:
     told = estimate(Plan(1, 1), EnergySettings(place="GA"))
     assert "GA is the country Gabon; the US state is US-GA" in told["assumptions"]
@@ -119,6 +145,9 @@ def test_a_tariff_by_the_hour_says_that_it_is_not_applied() -> None:
         ({"utilisation": math.nan}, "--utilisation nan"),
         ({"host_watts": -1.0}, "--host-watts -1"),
         ({"host_watts": math.nan}, "--host-watts nan"),
+        ({"device_hours": 1e308, "watts": 1e308}, "come to inf kWh, which no run uses"),
+        ({"device_hours": 1e14, "watts": 7e5}, "come to 7e[+]16 kWh"),
+        ({"device_hours": 1e-300, "watts": 1e-300}, "come to 0 kWh"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, float], told: str) -> None:

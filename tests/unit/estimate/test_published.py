@@ -109,6 +109,16 @@ def test_zero_is_no_figure_of_a_place() -> None:
     told = checked(39.3e6, 700, EnergySettings(), 0)
     assert not told["agrees"]
     assert "Zero can only be market-based" in told["verdict"]
+    agreed = checked(39.3e6, 700, EnergySettings(intensity_g_per_kwh=0), 0)["verdict"]
+    assert agreed == "0.000 g agrees with its inputs, which come to 0.000 g."
+
+
+@pytest.mark.parametrize(("g_per_kwh", "tonnes"), [(0.0, 0.0), (20.0, 550.2)])
+def test_a_figure_that_is_by_contract_is_known_as_such(g_per_kwh: float, tonnes: float) -> None:
+    settings = EnergySettings(intensity_g_per_kwh=414, market_intensity_g_per_kwh=g_per_kwh)
+    told = checked(39.3e6, 700, settings, tonnes)
+    assert not told["agrees"]
+    assert "It is what the contract comes to: say that it is market-based." in told["verdict"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +169,7 @@ def test_a_pue_that_was_left_out_is_told() -> None:
     assert "left out" in checked(1_000, 1_000, EnergySettings(pue=1.5, place="FR"), 0.04418)["verdict"]
 
 
-@pytest.mark.parametrize("tonnes", [-1.0, math.nan, math.inf])
+@pytest.mark.parametrize("tonnes", [-1.0, math.nan, math.inf, 1e300])
 def test_what_is_no_mass_is_refused(tonnes: float) -> None:
-    with pytest.raises(ValueError, match=r"--published-kg .* 0 or more"):
+    with pytest.raises(ValueError, match=r"--published-kg .*: give kilograms of CO2e, from 0 to"):
         checked(1, 1, EnergySettings(), tonnes)

@@ -323,7 +323,10 @@ def test_both_prices_are_told_for_electricity_may_be_counted_twice() -> None:
     ("wrong", "says"),
     [
         ({"currency": "EUO"}, "'EUO' is no currency of ISO 4217 (near it: EUR"),
+        ({"currency": "eur"}, "'eur' is no currency of ISO 4217 (near it: EUR"),
+        ({"currency": ""}, "'' is no currency of ISO 4217: give its three letters"),
         ({"gpu_hour_currency": "XXX"}, "is no currency"),
+        ({"price_per_kwh": 1e300}, "less than or equal to 1000000000"),
         ({"price_per_gpu_hour": -1}, "greater than or equal to 0"),
         ({"market_share": 1.2}, "less than or equal to 1"),
         ({"wue_site_l_per_kwh": -1}, "greater than or equal to 0"),

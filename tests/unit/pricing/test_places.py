@@ -22,6 +22,9 @@ from trimtab_monitor.pricing.places import PlaceError, lookup, places, reading_n
         ("aws:us-east-1", "aws:us-east-1", 244.76),
         ("us-east-1", "aws:us-east-1", 244.76),
         ("us-east1", "gcp:us-east1", 575.77),
+        ("UK", "GB", 210.89),
+        ("türkiye", "TR", 469.7),
+        ("Washington DC", "US-DC", 179.17),
         ("EastUS", "azure:eastus", 244.76),
     ],
 )
