@@ -33,10 +33,19 @@ def as_model_card(reports: Sequence[Report]) -> str:
 
 
 def _metadata(reports: Sequence[Report]) -> Iterator[str]:
-    """YAML. A string in JSON is a string in YAML too, whatever is in it."""
+    """YAML. A string in JSON is a string in YAML too, whatever is in it.
+
+    One run of which nothing is known makes the sum unknown: a card never tells too little, and the Hub reads
+    no `co2_eq_emissions` without `emissions`.
+    """
     location = reports[0]["factors"]["location"]
+    grams = [report["emissions_g"]["location"] for report in reports]
+    total = known_sum(grams)
+    if total is None or None in grams:
+        yield "# co2_eq_emissions: not known, see below for what to set"
+        return
     yield "co2_eq_emissions:"
-    yield _emissions([report["emissions_g"]["location"] for report in reports])
+    yield f"  emissions: {_decimal(total)}"
     yield f"  source: {json.dumps(_source(reports))}"
     if reports[0]["phase"] in _TRAINING_TYPE:
         yield f"  training_type: {json.dumps(_TRAINING_TYPE[reports[0]['phase']])}"
@@ -45,14 +54,6 @@ def _metadata(reports: Sequence[Report]) -> Iterator[str]:
     hardware = sorted({figures.hardware(report) for report in reports} - {""})
     if hardware:
         yield f"  hardware_used: {json.dumps('; '.join(hardware))}"
-
-
-def _emissions(grams: Sequence[float | None]) -> str:
-    """One run of which nothing is known makes the sum unknown: a card never tells too little."""
-    total = known_sum(grams)
-    if total is None or None in grams:
-        return "  # emissions are not known: see the assumptions below for what to set"
-    return f"  emissions: {_decimal(total)}"
 
 
 def _decimal(value: float) -> str:
