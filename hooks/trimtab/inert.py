@@ -15,6 +15,7 @@ from trimtab.rewind.boundary import Boundary, DiskCheckpoints
 from trimtab.rewind.commands import CommandDesk
 from trimtab.rewind.rewind import Outcome
 from trimtab.rewind.snapshots import NullSnapshots
+from trimtab.steady_clock import SteadyClock
 from trimtab.vocabulary import NOT_MEASURED, Command
 from trimtab.watching import Parts, Watch
 
@@ -39,7 +40,7 @@ def inert_watch(run: str, guard: Guard, why: str) -> Watch:
     writer = RingWriter(Ring.anonymous(PAGE), lambda: None)
     recorder = Recorder(writer, MetricSets(lambda *_: None), drops, lambda: None)
     values = StepValues(NullCapture(), NOT_MEASURED, drops)
-    journal = Journal(recorder, values, 0, drops, guard, lambda _: None, lambda _: None)
+    journal = Journal(recorder, values, 0, drops, guard, lambda _: None, lambda _: None, SteadyClock())
     boundary = Boundary(CommandDesk("off", nowhere), NullSnapshots(), False, guard)
     parts = Parts(nowhere, journal, boundary, DiskCheckpoints(None), guard, NullOwnTime(), lambda: None, 0.0)
     return Watch(run, "", parts, over=why)

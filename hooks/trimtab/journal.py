@@ -7,7 +7,6 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from time import perf_counter
-from time import time as unix_time
 from typing import Any, Final
 
 from trimtab import wire
@@ -17,6 +16,7 @@ from trimtab.capture.taking import RowValues
 from trimtab.guard import Guard, Tally
 from trimtab.outbound.packer import Event
 from trimtab.outbound.recorder import Recorder
+from trimtab.steady_clock import SteadyClock
 from trimtab.vocabulary import GRAD_NORM, INT64_MAX, INT64_MIN, LOSS, LR
 
 LOG = logging.getLogger("trimtab")
@@ -32,7 +32,8 @@ class Journal:
     """Numbers the steps and writes them and the events to the recorder; one thread at a time.
 
     `number` is the number of good steps done. `tell_beside` takes an event for which the recorder has no
-    room. `on_attempt` is told of a further attempt before anything of it is recorded.
+    room. `on_attempt` is told of a further attempt before anything of it is recorded. `clock` stamps all that
+    is written down; it is the one by which the job's devices are read.
     """
 
     __slots__ = (
@@ -41,8 +42,10 @@ class Journal:
         "_deferred",
         "_direct",
         "_drops",
+        "_elapsed",
         "_guard",
         "_last_tick",
+        "_offset",
         "_on_attempt",
         "_recorder",
         "_tell_beside",
@@ -60,8 +63,10 @@ class Journal:
         guard: Guard,
         tell_beside: Callable[[Event], None],
         on_attempt: Callable[[int], None],
+        clock: SteadyClock,
     ) -> None:
         self.number = 0
+        self._offset, self._elapsed = clock.offset, clock.elapsed
         self._recorder = recorder
         self._values = values
         self._base_attempt = base_attempt
@@ -87,8 +92,9 @@ class Journal:
             if type(loss) is float and type(grad_norm) is float and type(lr) is float:
                 tick = perf_counter()
                 self.number = number = self.number + 1  # before a signal's handler may step, too
+                now = self._offset + self._elapsed()
                 self._recorder.standard(
-                    number, unix_time(), loss, grad_norm, lr, tick - self._last_tick, self._tokens
+                    number, now, loss, grad_norm, lr, tick - self._last_tick, self._tokens
                 )
                 self._last_tick = tick
                 return
@@ -97,12 +103,14 @@ class Journal:
     def add_beside(self, values: dict[str, Any]) -> None:
         """Write down values of the last step that are known only now, in a row of their own; uses them up."""
         tensors = self._values.read(values)
-        self._put(RowValues(self.number, unix_time(), self._recorder.attempt, values, tensors))
+        self._put(
+            RowValues(self.number, self._offset + self._elapsed(), self._recorder.attempt, values, tensors)
+        )
         self._direct = self._direct and not self.under_way
 
     def tell(self, kind: str, **fields: Any) -> None:
         """Write an event down."""
-        event = {"kind": kind, "step": self.number, "time": unix_time(), **fields}
+        event = {"kind": kind, "step": self.number, "time": self._offset + self._elapsed(), **fields}
         if not self._recorder.event(event):
             self._tell_beside(event)
         if kind == wire.COMMAND_APPLIED:
@@ -149,7 +157,7 @@ class Journal:
         self._recorder.abandon()
 
     def _add_any(self, values: dict[str, Any]) -> None:
-        tick, now = perf_counter(), unix_time()
+        tick, now = perf_counter(), self._offset + self._elapsed()
         number = self._take_number(values.pop(STEP, None))
         seconds = wire.NOT_MEASURED if math.isnan(self._last_tick) else tick - self._last_tick
         self._last_tick = tick

@@ -38,6 +38,7 @@ from trimtab.rewind.rewind import Rewind
 from trimtab.rewind.snapshots import NullSnapshots
 from trimtab.sensors.sampler import Sampler
 from trimtab.signals import Signals
+from trimtab.steady_clock import SteadyClock
 from trimtab.vocabulary import NOT_MEASURED
 from trimtab.watching import Parts, Watch
 
@@ -119,15 +120,17 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     member = join(asked.project, place, settings, os.environ, lifecycle.live_runs())
     registration = {**asked.registration(place), "origin": origin(os.environ, _working_folder())}
     who = identity.this_process(member.run, member.attempt, place.rank, registration, settings.url)
-    sampler = Sampler(who.run, guard=guard)
+    clock = SteadyClock()
+    sampler = Sampler(who.run, clock, guard=guard)
     link = Link(place)
-    ends = Ends(transport_to(settings), sampler, link.poll, link.take_commands, link.show_page, asked.mirrors)
+    told = (link.poll, link.take_commands, link.show_page)
+    ends = Ends(transport_to(settings), sampler, *told, asked.mirrors, clock)
     bounds = Bounds(settings.ring_bytes, settings.spool_bytes, settings.spool_days * DAY_SECONDS)
     path = Pipeline(who, settings.spool_root(os.environ), bounds, ends, guard)
-    parts = _Assembly(asked, settings, place, member, guard).parts(path, sampler, link)
+    parts = _Assembly(asked, settings, place, member, guard, clock).parts(path, sampler, link)
     made = link.watch = Watch(who.run, page_of(who.run, settings), parts)
-    made.begin(_run_start(asked, who, place))
     sampler.start(path.tell)
+    made.begin(_run_start(asked, who, place))  # after what takes time: a run begins where its loop does
     path.start()
     lifecycle.adopt(made, asked.watched.identities)
     if who.rank == 0:
@@ -150,6 +153,7 @@ class _Assembly:
     place: Place
     member: Membership
     guard: Guard
+    clock: SteadyClock
 
     def parts(self, path: Pipeline, sampler: Sampler, link: Link) -> Parts:
         watched, signals = self.asked.watched, self.asked.signals
@@ -158,7 +162,8 @@ class _Assembly:
         own_time = watched.own_time(self.place, self.guard)
         values = StepValues(capture, float(self.asked.tokens_per_step or NOT_MEASURED), path.drops)
         note = self._attempt_note()
-        journal = Journal(path.recorder, values, self.member.attempt, path.drops, self.guard, path.tell, note)
+        told = (path.recorder, values, self.member.attempt, path.drops)
+        journal = Journal(*told, self.guard, path.tell, note, self.clock)
 
         def let_go() -> None:
             for borrowed in (link.stop, capture.close, extras.close, own_time.close, sampler.stop):
@@ -174,7 +179,7 @@ class _Assembly:
         mode = self.asked.rollback
         snapshots = self.asked.watched.snapshots(mode, self.settings, self.place)
         ledger = f"{self.member.run}.r{self.place.rank}.jsonl"
-        rewind = Rewind(snapshots, self.settings.data_folder(os.environ) / "rollbacks" / ledger)
+        rewind = Rewind(snapshots, self.settings.data_folder(os.environ) / "rollbacks" / ledger, self.clock)
         takes_snapshots = not isinstance(snapshots, NullSnapshots)
         negotiate = link.negotiate if link.negotiates else None
         desk = CommandDesk(mode, rewind, negotiate, self.asked.stops_at_budget)

@@ -11,6 +11,7 @@ from statistics import quantiles
 from typing import Final
 
 from trimtab.sensors.sampler import Sampler
+from trimtab.steady_clock import SteadyClock
 from trimtab.vocabulary import Device
 
 _STEP_S: Final = 0.02
@@ -20,7 +21,7 @@ def main() -> None:
     """Sample for as long as the first argument says, in seconds."""
     seconds = float(sys.argv[1])
     alone_s, alone_steps = _steps(min(5.0, seconds / 2))
-    sampler = Sampler("cost", lock_folder=Path(tempfile.mkdtemp(prefix="energy-bench-")))
+    sampler = Sampler("cost", SteadyClock(), lock_folder=Path(tempfile.mkdtemp(prefix="energy-bench-")))
     sampler.start()
     time.sleep(2.0)  # what is done once is not the matter here
     sampler.drain()

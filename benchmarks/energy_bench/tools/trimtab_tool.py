@@ -13,6 +13,7 @@ from energy_bench.meter import Meter
 from energy_bench.tools.runner import run
 from trimtab import identity
 from trimtab.sensors.sampler import Sampler
+from trimtab.steady_clock import SteadyClock
 from trimtab.vocabulary import Device
 
 COMPONENTS = {"gpu": ("gpu", "module"), "cpu": ("package", "dram")}
@@ -23,7 +24,9 @@ class Trimtab:
 
     def __init__(self, part: str) -> None:
         self._components = COMPONENTS[part]
-        self._sampler = Sampler("bench", lock_folder=Path(tempfile.mkdtemp(prefix="energy-bench-")))
+        self._sampler = Sampler(
+            "bench", SteadyClock(), lock_folder=Path(tempfile.mkdtemp(prefix="energy-bench-"))
+        )
         self._batches: list[list[Device]] = []
 
     def begin(self) -> None:

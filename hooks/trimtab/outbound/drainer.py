@@ -64,7 +64,7 @@ class Sources:
 
     `poll` moves rows that have arrived from a device into the ring, and says whether some are still under
     way. `ring_drops` returns how many records found no room in the ring and are not told yet. `mirror` is
-    handed what was packed, and never waits.
+    handed what was packed, and never waits. `clock` stamps what is counted here, as it does steps.
     """
 
     sampler: Sampler
@@ -74,6 +74,7 @@ class Sources:
     ring_drops: Callable[[], int]
     poll: Callable[[], bool] = lambda: False
     mirror: Callable[[Part], None] = lambda _: None
+    clock: Callable[[], float] = time.time
 
 
 class Drainer:
@@ -205,7 +206,7 @@ class Drainer:
             yield self._events.popleft()
 
     def _counts(self) -> Iterator[Event]:
-        stamp = {"step": None, "time": time.time()}
+        stamp = {"step": None, "time": self._sources.clock()}
         full = self._sources.ring_drops()
         if full:
             yield {"kind": wire.SAMPLES_DROPPED, "count": full, "reason": RING_FULL, **stamp}

@@ -61,7 +61,7 @@ class Ends:
     """What the data path is tied to at its two ends.
 
     `poll` moves rows that have arrived from a device into the ring and says whether some are under way.
-    `mirrors` are written to beside the collector.
+    `mirrors` are written to beside the collector. `clock` is the one by which steps are stamped.
     """
 
     transport: Transport
@@ -70,6 +70,7 @@ class Ends:
     on_commands: Callable[[tuple[Command, ...]], None]
     on_page: Callable[[str], None]
     mirrors: Sequence[Target] = ()
+    clock: Callable[[], float] = time.time
 
 
 class Pipeline:
@@ -89,7 +90,14 @@ class Pipeline:
         batches = Batches(self._rings, self._spool, identity.rank, identity.attempt, self.drops, GivingWay())
         self._mirrors = Mirrors(ends.mirrors, self.drops)
         sources = Sources(
-            ends.sampler, self.drops, guard, sets.names, self._rings.take_drops, ends.poll, self._mirrors.put
+            ends.sampler,
+            self.drops,
+            guard,
+            sets.names,
+            self._rings.take_drops,
+            ends.poll,
+            self._mirrors.put,
+            ends.clock,
         )
         keep = Keep(bounds.spool_seconds, _LEFTOVERS * bounds.spool_bytes)
         self._sender = self._make_sender(root, keep, ends, guard)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +32,7 @@ class Outcome:
 class Rewind:
     """Carries out `rollback` and `scale_lr` on what `snapshots` holds, with a ledger at `ledger_path`."""
 
-    def __init__(
-        self, snapshots: Snapshots, ledger_path: Path, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, snapshots: Snapshots, ledger_path: Path, clock: Callable[[], float]) -> None:
         self._snapshots = snapshots
         self._ledger_path = ledger_path
         self._clock = clock

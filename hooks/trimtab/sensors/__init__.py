@@ -13,7 +13,7 @@ from trimtab.sensors.nvidia import jetson, nvml
 from trimtab.sensors.reading import LOG, DeviceInfo, NoSensor, Probe, Reading, Sensor, SensorError
 from trimtab.sensors.share.cpu_share import CpuShare, ShareOf, all_of_it
 from trimtab.sensors.share.members import Members
-from trimtab.sensors.steady_clock import SteadyClock
+from trimtab.steady_clock import SteadyClock
 from trimtab.vocabulary import Component
 
 __all__ = [
@@ -23,20 +23,19 @@ __all__ = [
     "Reading",
     "Sensor",
     "SensorError",
-    "SteadyClock",
     "describe",
     "find_sensors",
     "load",
 ]
 
 
-def find_sensors(members: Members | None = None, clock: Callable[[], float] | None = None) -> list[Sensor]:
+def find_sensors(members: Members | None, clock: Callable[[], float]) -> list[Sensor]:
     """Return the sensors that have something to read; readings bear the times of `clock`, Unix seconds.
 
     `members` are the processes of the run: without them, nothing is known of who shares a device. Hardware
     that is here but cannot be read is told in the job's log, with the remedy, by one process of a host.
     """
-    looked = probes(clock or SteadyClock(), members)
+    looked = probes(clock, members)
     for probe in looked:
         if probe.hidden and not probe.found and _is_first(members):
             LOG.warning("trimtab: %s: %s: %s", probe.sensor.name, probe.problem, probe.remedy)

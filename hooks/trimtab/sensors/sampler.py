@@ -35,15 +35,17 @@ _STOP_S: Final = 1.0
 class Sampler:
     """Reads every sensor in a thread of its own, so that a slow one delays no other.
 
-    `find` looks for the sensors, in the background; the first readings come at once. `lock_folder` is the
-    system's folder for temporary files unless given: all processes of a host that share it read a device
-    once. A sensor that can wait for the renewal of its counters does so at the beginning and at the end.
+    Readings bear the times of `clock`. `find` looks for the sensors, in the background; the first readings
+    come at once. `lock_folder` is the system's folder for temporary files unless given: all processes of a
+    host that share it read a device once. A sensor that can wait for the renewal of its counters does so at
+    the beginning and at the end.
     """
 
     def __init__(
         self,
         run: str,
-        find: Callable[[Members], Sequence[Sensor]] = find_sensors,
+        clock: Callable[[], float],
+        find: Callable[[Members, Callable[[], float]], Sequence[Sensor]] = find_sensors,
         *,
         guard: Guard | None = None,
         lock_folder: Path | None = None,
@@ -51,6 +53,7 @@ class Sampler:
         retry_s: float = RETRY_S,
     ) -> None:
         boot_id = identity.boot_id()
+        self._clock = clock
         self._find = find
         self._guard = guard or Guard()
         self._lock_prefix = f"trimtab-{boot_id}-{run}"
@@ -101,7 +104,7 @@ class Sampler:
             work()
 
     def _begin(self) -> None:
-        for sensor in self._find(self._members):
+        for sensor in self._find(self._members, self._clock):
             self._spawn(sensor.name, functools.partial(self._follow, sensor))
 
     def _follow(self, sensor: Sensor) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -371,7 +372,7 @@ def test_a_rewind_brings_a_diverged_run_back(tmp_path: Path) -> None:
     with torch.no_grad():
         job.model.head.weight.mul_(1e6)
     job.run(14, 16)
-    rewind = Rewind(job.store, tmp_path / "spool" / "rollbacks.jsonl")
+    rewind = Rewind(job.store, tmp_path / "spool" / "rollbacks.jsonl", time.time)
     command = Command(id="c1", kind="rollback", to_step=12, reason="loss spike")
     outcome = rewind.apply(command, step=16)
     assert (outcome.applied, outcome.to_step) == (True, 10)

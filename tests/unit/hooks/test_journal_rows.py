@@ -19,11 +19,12 @@ from trimtab.capture.optimizer import NullCapture
 from trimtab.capture.step_values import StepValues
 from trimtab.guard import Guard, Tally
 from trimtab.journal import Journal
-from trimtab.outbound.packer import parts
+from trimtab.outbound.packer import Part, parts
 from trimtab.outbound.recorder import Recorder
 from trimtab.outbound.records import MetricSets
 from trimtab.outbound.ring import Ring, RingReader
 from trimtab.outbound.ring_writer import RingWriter
+from trimtab.steady_clock import SteadyClock
 from trimtab.vocabulary import NOT_MEASURED, is_measured
 
 THREE = {"loss": 2.5, "grad_norm": 1.0, "lr": 1e-3}
@@ -32,7 +33,7 @@ THREE = {"loss": 2.5, "grad_norm": 1.0, "lr": 1e-3}
 class Told:
     """A journal with its ring, and the rows that come out of it."""
 
-    def __init__(self, capture: NullCapture | None = None) -> None:
+    def __init__(self, capture: NullCapture | None = None, clock: SteadyClock | None = None) -> None:
         self.alarms = 0
         self.drops = Tally()
         self.capture = capture or NullCapture()
@@ -40,7 +41,9 @@ class Told:
         self._sets = MetricSets(lambda kind, names: None)
         self.recorder = Recorder(RingWriter(self._ring, lambda: None), self._sets, self.drops, self._alarm)
         values = StepValues(self.capture, NOT_MEASURED, self.drops)
-        self.journal = Journal(self.recorder, values, 0, self.drops, Guard(), lambda _: None, lambda _: None)
+        clock = clock or SteadyClock()
+        told = (lambda _: None, lambda _: None)
+        self.journal = Journal(self.recorder, values, 0, self.drops, Guard(), *told, clock)
 
     def _alarm(self) -> None:
         self.alarms += 1
@@ -48,11 +51,14 @@ class Told:
     def add(self, **values: Any) -> None:
         self.journal.add(values)
 
+    def parts(self) -> list[Part]:
+        reader = RingReader(self._ring)
+        return list(parts(reader.stretches(reader.tail), self._sets.names, 0))
+
     def rows(self) -> list[dict[str, float]]:
         """Return what was measured at each row, but for the time that a step took."""
-        reader = RingReader(self._ring)
         found = []
-        for part in parts(reader.stretches(reader.tail), self._sets.names, 0):
+        for part in self.parts():
             for row, step in enumerate(part.step):
                 measured = {name: column[row] for name, column in part.metrics.items()}
                 found.append(
@@ -110,6 +116,20 @@ def test_a_value_out_of_bounds_rings_the_alarm_on_the_quick_way_too(metric: str)
     assert told.alarms == 0
     told.add(**{**THREE, metric: math.inf}, a=1.0)
     assert told.alarms == 1
+
+
+def test_rows_and_events_bear_the_times_of_one_clock() -> None:
+    seconds = iter(range(100, 200))
+    told = Told(clock=SteadyClock(wall=lambda: 5000.0, elapsed=lambda: float(next(seconds))))
+    for _ in range(3):
+        told.add(**THREE)  # the first carefully, the others quickly
+    told.add(**THREE, a=1.0)
+    told.journal.add_beside({"a": 2.0})
+    told.journal.tell("checkpoint")
+    told.journal.tell("run_end")
+    found = told.parts()
+    assert [time for part in found for time in part.time] == [5001.0, 5002.0, 5003.0, 5004.0, 5005.0]
+    assert [event["time"] for part in found for event in part.events] == [5006.0, 5007.0]
 
 
 def test_names_in_another_order_keep_their_values() -> None:

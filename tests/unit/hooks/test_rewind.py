@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,7 +79,7 @@ def test_the_newest_snapshot_not_after_the_step_is_chosen(
 
 def test_a_rollback_restores_with_the_factor_asked_for(ledger: Path) -> None:
     held = Held(10, 20)
-    outcome = Rewind(held, ledger).apply(rollback(25, lr_factor=0.5), step=31)
+    outcome = Rewind(held, ledger, time.time).apply(rollback(25, lr_factor=0.5), step=31)
     assert outcome == Outcome(True, 20, "back to step 20 (memory-20-1), learning rate times 0.5")
     assert held.asked == [("restore", 20, 0.5)]
 
@@ -90,7 +91,7 @@ def test_the_ledger_says_what_was_tried_before_it_is_tried(ledger: Path) -> None
             return super().restore(step, lr_factor)
 
     held = Looking(10, 20)
-    Rewind(held, ledger, clock=lambda: 1700.5).apply(rollback(25, lr_factor=0.5), step=31)
+    Rewind(held, ledger, lambda: 1700.5).apply(rollback(25, lr_factor=0.5), step=31)
     begin = {
         "time": 1700.5,
         "phase": "begin",
@@ -111,7 +112,7 @@ def test_the_ledger_says_what_was_tried_before_it_is_tried(ledger: Path) -> None
 
 def test_without_a_snapshot_early_enough_it_is_refused(ledger: Path) -> None:
     held = Held(10, 20)
-    outcome = Rewind(held, ledger).apply(rollback(5), step=31)
+    outcome = Rewind(held, ledger, time.time).apply(rollback(5), step=31)
     assert outcome == Outcome(
         False, None, "step 5: no snapshot of it or before it is held; held are [10, 20]"
     )
@@ -123,26 +124,26 @@ def test_without_a_snapshot_early_enough_it_is_refused(ledger: Path) -> None:
     "error", [SnapshotError("it does not fit"), RuntimeError("out of memory"), MemoryError()]
 )
 def test_a_restore_that_fails_is_refused_with_its_reason(ledger: Path, error: Exception) -> None:
-    outcome = Rewind(Held(10, error=error), ledger).apply(rollback(10), step=31)
+    outcome = Rewind(Held(10, error=error), ledger, time.time).apply(rollback(10), step=31)
     assert outcome == Outcome(False, None, str(error) or "MemoryError")
 
 
 def test_a_rate_is_scaled_without_going_back(ledger: Path) -> None:
     held = Held(10)
-    outcome = Rewind(held, ledger).apply(Command(id="c8", kind="scale_lr", lr_factor=0.1), step=31)
+    outcome = Rewind(held, ledger, time.time).apply(Command(id="c8", kind="scale_lr", lr_factor=0.1), step=31)
     assert outcome == Outcome(True, None, "learning rate times 0.1")
     assert held.asked == [("scale_lr", None, 0.1)]
 
 
 def test_a_factor_that_is_none_is_refused(ledger: Path) -> None:
     held = Held(10, error=ValueError("lr_factor: -1: give a finite number above 0"))
-    outcome = Rewind(held, ledger).apply(Command(id="c8", kind="scale_lr", lr_factor=-1), step=31)
+    outcome = Rewind(held, ledger, time.time).apply(Command(id="c8", kind="scale_lr", lr_factor=-1), step=31)
     assert outcome == Outcome(False, None, "lr_factor: -1: give a finite number above 0")
 
 
 def test_a_kind_that_is_not_for_the_training_state_is_refused(ledger: Path) -> None:
     kind: Literal["stop"] = "stop"
-    outcome = Rewind(Held(10), ledger).apply(Command(id="c9", kind=kind), step=31)
+    outcome = Rewind(Held(10), ledger, time.time).apply(Command(id="c9", kind=kind), step=31)
     assert outcome == Outcome(False, None, "command c9: stop: nothing here carries it out")
 
 
@@ -151,6 +152,6 @@ def test_a_ledger_that_cannot_be_written_is_told_and_does_not_stop_the_rollback(
 ) -> None:
     (tmp_path / "spool").write_text("a file where a folder should be")
     held = Held(10)
-    outcome = Rewind(held, tmp_path / "spool" / "rollbacks.jsonl").apply(rollback(10), step=31)
+    outcome = Rewind(held, tmp_path / "spool" / "rollbacks.jsonl", time.time).apply(rollback(10), step=31)
     assert outcome.applied
     assert "the rollback ledger cannot be written" in caplog.text

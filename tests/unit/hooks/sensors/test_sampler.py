@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from trimtab.identity import host_name
-from trimtab.sensors import DeviceInfo, Reading, Sensor, SensorError, SteadyClock
+from trimtab.sensors import DeviceInfo, Reading, Sensor, SensorError
 from trimtab.sensors.host_lock import HostLock
 from trimtab.sensors.nvidia import nvml
 from trimtab.sensors.reading import Fault
 from trimtab.sensors.readings import Readings
 from trimtab.sensors.sampler import Sampler, next_due
+from trimtab.steady_clock import SteadyClock
 from trimtab.testing_nvml import Board, Nvml
 from trimtab.vocabulary import NO_COUNTER, Device, is_measured
 
@@ -66,7 +67,9 @@ def make(tmp_path: Path) -> Callable[..., Sampler]:
     def sampler(
         *sensors: Sensor, run: str = "r1", period_s: float = 0.005, retry_s: float = 0.005
     ) -> Sampler:
-        return Sampler(run, lambda _: sensors, lock_folder=tmp_path, period_s=period_s, retry_s=retry_s)
+        return Sampler(
+            run, time.time, lambda *_: sensors, lock_folder=tmp_path, period_s=period_s, retry_s=retry_s
+        )
 
     return sampler
 

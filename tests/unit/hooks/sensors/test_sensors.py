@@ -1,14 +1,14 @@
-"""What is read beside what, what this machine has, and the clock of the readings."""
+"""What is read beside what, and what this machine has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
 
 from trimtab import sensors
-from trimtab.sensors import NoSensor, Probe, SteadyClock
+from trimtab.sensors import NoSensor, Probe
 from trimtab.sensors.reading import DeviceInfo
 from trimtab.sensors.share.members import Members
 from trimtab.vocabulary import Component
@@ -66,7 +66,7 @@ def test_nothing_that_overlaps_is_read(
 
 
 def test_what_is_found_can_be_read() -> None:
-    found = sensors.find_sensors(clock=clock)
+    found = sensors.find_sensors(None, clock)
     assert found
     assert len({sensor.scope for sensor in found}) == len(found)
 
@@ -77,23 +77,6 @@ def test_every_kind_of_sensor_is_described() -> None:
     for entry in described:
         assert entry["found"] or entry["problem"]
         assert all(set(device) == {"uuid", "component", "name", "method"} for device in entry["found"])
-
-
-def times_of(*values: float) -> Callable[[], float]:
-    given = iter(values)
-    return lambda: next(given)
-
-
-def test_time_goes_on_when_the_machines_clock_is_set() -> None:
-    steady = SteadyClock(wall=times_of(5000.0), elapsed=times_of(10.0, 11.0, 12.5))
-    assert [steady(), steady()] == [5001.0, 5002.5]
-
-
-def test_time_is_unix_time() -> None:
-    import time
-
-    before = time.time()
-    assert before - 1 < SteadyClock()() < before + 60
 
 
 @pytest.fixture
@@ -109,7 +92,7 @@ def locked_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_counters_that_may_not_be_read_are_told_in_the_jobs_log_with_the_remedy(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    read = sensors.find_sensors(clock=clock)
+    read = sensors.find_sensors(None, clock)
     assert "rapl" not in {sensor.name for sensor in read}
     (told,) = [record.getMessage() for record in caplog.records if "rapl" in record.getMessage()]
     assert "not readable by this user: sudo chmod a+r" in told
