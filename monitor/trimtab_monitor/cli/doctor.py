@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,16 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab_monitor.checkup import check_up
+from trimtab_monitor.cli.energy_flags import ConfigFile
 from trimtab_monitor.cli.failure import failing_as
-from trimtab_monitor.console import make_console
+from trimtab_monitor.console import Format, tell
 from trimtab_monitor.pricing.places import Intensity, lookup, places
-
-
-class Format(StrEnum):
-    """How to tell it."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def command(
@@ -35,7 +28,7 @@ def command(
         str, typer.Argument(metavar="[WORD]", help="With --places: only those with this in them.")
     ] = "",
     format_: Annotated[Format, typer.Option("--format", help="How to tell it.")] = Format.TEXT,
-    config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Say what this machine can measure and how, what stands in the way, and the remedy.
 
@@ -52,22 +45,15 @@ def command(
 
 def _tell_places(format_: Format, word: str) -> None:
     found = places(word) or [lookup(word)]  # nothing has the word in it: which are near it?
-    _tell(format_, [msgspec.to_builtins(place) for place in found], _places(found))
+    tell(format_, [msgspec.to_builtins(place) for place in found], _places(found))
 
 
 def _tell_facts(format_: Format, config: Path | None) -> None:
     facts = check_up(config, os.environ)
-    _tell(format_, facts, Group(*_sections(facts)))
+    tell(format_, facts, Group(*_sections(facts)))
     wrong = facts["settings"]["problem"]
     if wrong:
         raise ValueError(wrong)
-
-
-def _tell(format_: Format, facts: Any, told: RenderableType) -> None:
-    if format_ is Format.JSON:
-        typer.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
-    else:
-        make_console().print(told)
 
 
 def _sections(facts: Mapping[str, Any]) -> Iterator[RenderableType]:

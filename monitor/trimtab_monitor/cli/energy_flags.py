@@ -1,13 +1,22 @@
-"""Settings of energy as commands take them: flags go before the environment and trimtab.toml."""
+"""Settings as flags, those of energy above all: they go before the environment and trimtab.toml."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.settings_load import SettingsInvalid, load_settings
+
+ConfigFile = Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")]
+Pue = Annotated[float | None, typer.Option(help="Energy of the site over that of its machines.")]
+Place = Annotated[
+    str | None, typer.Option(metavar="KEY", help="Where the electricity is used: FR, US-GA, aws:us-east-1.")
+]
+Price = Annotated[float | None, typer.Option(metavar="PER_KWH", help="Price of electricity.")]
 
 _FLAGS: Final = {
     "energy.intensity_g_per_kwh": "--intensity",

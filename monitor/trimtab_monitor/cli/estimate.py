@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from trimtab_monitor.cli.energy_flags import settings_with
+from trimtab_monitor.cli.energy_flags import ConfigFile, Place, Price, Pue, settings_with
 from trimtab_monitor.cli.failure import failing_as
-from trimtab_monitor.console import make_console
+from trimtab_monitor.console import Format, tell
 from trimtab_monitor.estimate import Plan, estimate
 from trimtab_monitor.estimate.hardware import Found, find_hardware
 from trimtab_monitor.estimate.text import as_text
 
 _MOST_DEVICES = 1_000_000_000
-
-
-class Format(StrEnum):
-    """How to tell it."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def command(
@@ -42,18 +32,15 @@ def command(
     host_watts: Annotated[
         float, typer.Option(help="Power of the rest of the machine, for each device.")
     ] = 0.0,
-    pue: Annotated[float | None, typer.Option(help="Energy of the site over that of its machines.")] = None,
-    place: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", help="Where the electricity is used: FR, US-GA, aws:us-east-1."),
-    ] = None,
+    pue: Pue = None,
+    place: Place = None,
     intensity: Annotated[
         float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity, instead of a place.")
     ] = None,
     market_intensity: Annotated[
         float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity by contract.")
     ] = None,
-    price: Annotated[float | None, typer.Option(metavar="PER_KWH", help="Price of electricity.")] = None,
+    price: Price = None,
     gpu_hour_price: Annotated[
         float | None, typer.Option(metavar="PER_HOUR", help="Price of an hour of one device.")
     ] = None,
@@ -71,7 +58,7 @@ def command(
     published_kg: Annotated[
         float | None, typer.Option(help="Emissions that were published for this run, to be checked.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
+    config: ConfigFile = None,
     format_: Annotated[Format, typer.Option("--format", help="How to tell it.")] = Format.TEXT,
 ) -> None:
     """Tell what a planned run would use, emit and cost, and what each figure rests on.
@@ -97,7 +84,8 @@ def command(
         found, each_watts = _power(device, watts)
         hours_in_all = _device_hours(count, hours, device_hours)
         plan = Plan(hours_in_all, each_watts, utilisation, host_watts, found, count, hours)
-        _tell(estimate(plan, settings_with(config, given).energy, published_kg), format_)
+        told = estimate(plan, settings_with(config, given).energy, published_kg)
+        tell(format_, told, as_text(told))
 
 
 def _power(device: str | None, watts: float | None) -> tuple[Found | None, float]:
@@ -119,10 +107,3 @@ def _device_hours(count: int | None, hours: float | None, device_hours: float | 
     if count is None or hours is None:
         raise ValueError("no time: give --count N and --hours H, or --device-hours H")
     return count * hours
-
-
-def _tell(told: dict[str, object], format_: Format) -> None:
-    if format_ is Format.TEXT:
-        make_console().print(as_text(told))
-    else:
-        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trimtab_monitor.cli.energy_flags import ConfigFile
 from trimtab_monitor.cli.failure import WRONG_INPUT, failing_as
 from trimtab_monitor.cli.replay_pictures import Pictures
 from trimtab_monitor.cli.replay_progress import ReplayProgress
@@ -62,7 +63,7 @@ def command(
             metavar="NAME", help="The column with the step; none: count rows.  [default: step, ...]"
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Run the detectors over recorded runs, and tell what went wrong and where.
 

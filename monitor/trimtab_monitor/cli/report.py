@@ -9,12 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import msgspec
 import typer
 
-from trimtab_monitor.cli.energy_flags import settings_with
+from trimtab_monitor.cli.energy_flags import ConfigFile, Place, Price, Pue, settings_with
 from trimtab_monitor.cli.failure import failing_as
-from trimtab_monitor.console import make_console
+from trimtab_monitor.console import make_console, print_json
 from trimtab_monitor.report.build import build_report
 from trimtab_monitor.report.comparison import as_json
 from trimtab_monitor.report.locate import open_source
@@ -53,16 +52,13 @@ def command(
         Path | None,
         typer.Option("--dir", help="The folder of an embedded collector.  [env: TRIMTAB_DIR]"),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The settings' file, if not trimtab.toml here.")] = None,
-    pue: Annotated[float | None, typer.Option(help="Energy of the site over that of its machines.")] = None,
-    place: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", help="Where the electricity is used: FR, US-GA, aws:us-east-1."),
-    ] = None,
+    config: ConfigFile = None,
+    pue: Pue = None,
+    place: Place = None,
     intensity: Annotated[
         float | None, typer.Option(metavar="G_PER_KWH", help="Carbon intensity, before that of the place.")
     ] = None,
-    price: Annotated[float | None, typer.Option(metavar="PER_KWH", help="Price of electricity.")] = None,
+    price: Price = None,
     currency: Annotated[str | None, typer.Option(help="Currency of the price: USD, EUR.")] = None,
 ) -> None:
     """Tell what a run did: energy, carbon and cost, lost work, incidents and rollbacks.
@@ -102,7 +98,7 @@ def _tell(reports: Sequence[Mapping[str, Any]], format_: Format, *, several: boo
         make_console().print(as_text(reports))
     elif format_ is Format.JSON:
         told = as_json(reports) if several else reports[0]
-        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+        print_json(told)
     else:
         typer.echo(_WRITERS[format_](reports))
 

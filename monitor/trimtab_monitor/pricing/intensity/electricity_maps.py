@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from trimtab_monitor.pricing.intensity.http import Getter
-from trimtab_monitor.pricing.intensity.provider import ProviderFailed
+from trimtab_monitor.pricing.intensity.provider import ProviderFailed, told_by
 from trimtab_monitor.pricing.intensity.values import (
     HourlyIntensity,
     Moment,
@@ -54,11 +54,7 @@ class ElectricityMaps:
         if to_hour > current:
             told.append(self._ask("latest"))
         means = hourly_means(self._moments(told), expected=1)
-        return [
-            HourlyIntensity(self.name, self.zone, self.signal, hour, g_per_kwh, self.basis, is_estimated, now)
-            for hour, (g_per_kwh, is_estimated) in means.items()
-            if from_hour <= hour < to_hour
-        ]
+        return told_by(self, means, range(from_hour, to_hour), now)
 
     def _history(self) -> list[Any]:
         answer = self._ask("history")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from trimtab_monitor.pricing.intensity.values import HourlyIntensity, Signal
@@ -61,3 +61,23 @@ class Provider(Protocol):
             ProviderFailed: nothing came.
             ValueRefused: something came that cannot be; then nothing of it is used.
         """
+
+
+def told_by(
+    provider: Provider, means: Mapping[int, tuple[float, bool]], asked: range, now: float
+) -> list[HourlyIntensity]:
+    """Its values of the hours that it was asked for, from means and whether they are estimates, by hour."""
+    return [
+        HourlyIntensity(
+            provider.name,
+            provider.zone,
+            provider.signal,
+            hour,
+            g_per_kwh,
+            provider.basis,
+            is_estimated,
+            fetched=now,
+        )
+        for hour, (g_per_kwh, is_estimated) in means.items()
+        if hour in asked
+    ]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from trimtab_monitor.pricing.intensity.http import Getter
-from trimtab_monitor.pricing.intensity.provider import ProviderFailed
+from trimtab_monitor.pricing.intensity.provider import ProviderFailed, told_by
 from trimtab_monitor.pricing.intensity.values import (
     HourlyIntensity,
     Moment,
@@ -46,11 +46,7 @@ class UkCarbonIntensity:
         """See Provider."""
         answer = self.getter.get(f"/intensity/{_text(from_hour)}/{_text(to_hour)}", {}, {})
         means = hourly_means(self._moments(answer), _HALVES)
-        return [
-            HourlyIntensity(self.name, self.zone, self.signal, hour, g_per_kwh, self.basis, is_estimated, now)
-            for hour, (g_per_kwh, is_estimated) in means.items()
-            if from_hour <= hour < to_hour
-        ]
+        return told_by(self, means, range(from_hour, to_hour), now)
 
     def _moments(self, answer: Any) -> Iterable[Moment]:
         data = answer.get("data") if isinstance(answer, dict) else None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from trimtab_monitor.pricing.intensity.http import Getter
-from trimtab_monitor.pricing.intensity.provider import ProviderFailed
+from trimtab_monitor.pricing.intensity.provider import ProviderFailed, told_by
 from trimtab_monitor.pricing.intensity.values import (
     HOUR_S,
     HourlyIntensity,
@@ -59,11 +59,7 @@ class WattTime:
         current = hour_of(now)
         if from_hour <= current < to_hour and current not in means:
             means |= self._forecast(current)
-        return [
-            HourlyIntensity(self.name, self.zone, self.signal, hour, g_per_kwh, self.basis, is_estimated, now)
-            for hour, (g_per_kwh, is_estimated) in means.items()
-            if from_hour <= hour < to_hour
-        ]
+        return told_by(self, means, range(from_hour, to_hour), now)
 
     def _forecast(self, hour: int) -> dict[int, tuple[float, bool]]:
         """An estimate of one hour; none for accounts that may not see forecasts."""
