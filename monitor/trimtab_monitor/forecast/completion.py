@@ -24,6 +24,9 @@ SEED: Final = 20
 LEAST_WINDOWS: Final = 4
 LEAST_STEPS: Final = 20
 MOST_EVENTS: Final = 1e9
+LEAST_FREEDOM: Final = 2.0
+"""A deviation known from two or three is too small as often as not: Student's t with so many degrees."""
+
 EDGE: Final = 1.0 / 12.0
 """The variance of how far into a gap the forecast begins and ends."""
 
@@ -78,16 +81,16 @@ def to_go(stretches: Sequence[Stretch], pauses: Pauses, stops: Stops, steps: int
         done = Band(0.0, 0.0, 0.0)
         return ToGo(0, done, done, lived_s, 0.0, 0.0)
     rng = np.random.default_rng(SEED)
-    events = _events(stops.count, lived, steps, rng)
+    events = _events(stops.count, max(1, lived - stops.redone), steps, rng)
     to_live = steps + _redone(stops, events, rng)
     trained = [Amount(each.steps, each.seconds - each.paused_s) for each in stretches]
     pause_s = _pauses_a_step(pauses, lived, steps, rng)
     step_s = draw_rate(trained, steps, rng, DRAWS)
-    stopped_s = events * (stops.seconds / stops.told if stops.told else 0.0)
-    seconds = to_live * (step_s + pause_s) + stopped_s
+    stopped = _lasting(events, stops.told, rng)
+    seconds = to_live * (step_s + pause_s) + stopped * stops.seconds
     joules = _joules(stretches, steps, to_live, pause_s, rng)
     if joules is not None:
-        joules = joules + events * (stops.joules / stops.told if stops.told else 0.0)
+        joules = joules + stopped * stops.joules
     return ToGo(
         steps,
         band_of(seconds),
@@ -98,20 +101,28 @@ def to_go(stretches: Sequence[Stretch], pauses: Pauses, stops: Stops, steps: int
     )
 
 
-def _events(count: int, lived: int, steps: int, rng: np.random.Generator) -> Draws:
-    """How often it will go back: a Poisson process of which `count` events in `lived` steps are known."""
+def _events(count: int, gone: int, steps: int, rng: np.random.Generator) -> Draws:
+    """How often it will go back: a Poisson process, `count` times in `gone` steps ahead so far."""
     if count == 0:
         return np.zeros(DRAWS)
-    rates = rng.gamma(count + 0.5, 1.0 / lived, DRAWS)
+    rates = rng.gamma(count + 0.5, 1.0 / gone, DRAWS)
     drawn: Draws = rng.poisson(np.minimum(rates * steps, MOST_EVENTS)).astype(np.float64)
     return drawn
 
 
 def _redone(stops: Stops, events: Draws, rng: np.random.Generator) -> Draws:
     """The steps done again: each time about as many as so far, sometimes few and sometimes many."""
-    if stops.count == 0 or stops.redone == 0:
+    return _lasting(events, stops.count, rng) * stops.redone
+
+
+def _lasting(events: Draws, known: int, rng: np.random.Generator) -> Draws:
+    """What events to come take in all, over what the `known` ones took: each may be short or long.
+
+    Each is exponential, of a mean that is known from so many only.
+    """
+    if known == 0:
         return np.zeros(DRAWS)
-    drawn: Draws = rng.gamma(np.maximum(events, 1e-9), stops.redone / stops.count) * (events > 0)
+    drawn: Draws = rng.gamma(np.maximum(events, 1e-9)) * (events > 0) / rng.gamma(known + 1.0, size=DRAWS)
     return drawn
 
 
@@ -128,10 +139,11 @@ def _pauses_a_step(pauses: Pauses, lived: int, steps: int, rng: np.random.Genera
     gap, size = (lived if overdue else pauses.steps) / k, pauses.seconds / k
     gap_sd = _deviation(pauses.steps_sq, pauses.steps, k, gap)
     size_sd = _deviation(pauses.seconds_sq, pauses.seconds, k, size)
-    gaps = np.maximum(gap + gap_sd / k**0.5 * rng.standard_normal(DRAWS), 0.1 * gap)
+    few = max(LEAST_FREEDOM, k - 1.0)
+    gaps = np.maximum(gap + gap_sd / k**0.5 * rng.standard_t(few, DRAWS), 0.1 * gap)
     counts = steps / gaps + (steps * gap_sd**2 / gap**3 + EDGE) ** 0.5 * rng.standard_normal(DRAWS)
     counts = np.maximum(counts, 0.0)
-    sizes = size + size_sd * (k**-0.5 * rng.standard_normal(DRAWS))
+    sizes = size + size_sd * (k**-0.5 * rng.standard_t(few, DRAWS))
     own = size_sd * np.sqrt(counts) * rng.standard_normal(DRAWS)
     drawn: Draws = np.maximum(counts * sizes + own, 0.0) / steps
     return drawn

@@ -1,9 +1,12 @@
 """The loss to come: at the run's end, a little further on, and when it is as low as somebody wants it.
 
 The interval is wider below than above. A learning rate that decays towards the end lets the loss fall
-further than the power law of before, and nobody tells the collector of the schedule. On recorded public
-training curves, forecast from 30, 50 and 80 % of the way, the interval held the level at the end about
-eight times of ten.
+further than the power law of before, and nobody tells the collector of the schedule. A loss that does not
+fall, as of much reinforcement learning, has no such law: it stays where it is, give or take.
+
+How far the interval reaches was found on 186 public training curves of 17 families. With the reach found on
+the other families, it held the level at the end of 84 % of the curves, forecast from 10 to 80 % of the way;
+of image classifiers and of reinforcement learning of about 60 %.
 """
 
 from __future__ import annotations
@@ -23,9 +26,11 @@ YOUNG: Final = 0.1
 BACK: Final = (0.4, 0.6, 0.8)
 """The present is forecast from these parts of the way to here, to see how well that goes."""
 
-DOWN: Final = 2.4
-UP: Final = 0.4
-"""How far the interval reaches, in units of the forecast's doubt."""
+DOWN: Final = 2.2
+UP: Final = 0.2
+EITHER_WAY: Final = 1.1
+"""How far the interval reaches, in units of the forecast's doubt: of a loss that falls, and of one that does
+not."""
 
 DRAWS: Final = 400
 SEED: Final = 22
@@ -33,22 +38,46 @@ LEAST_ROWS: Final = 50
 LARGEST: Final = 1e100
 """A loss that is larger has diverged, and its square may be none that a float can hold."""
 
+FARTHEST: Final = 1000.0
+"""A law says nothing of what is more than so many times as far as the run has come."""
+
 
 @dataclass(frozen=True, slots=True)
 class LossForecast:
-    """The power law of a loss, `now` its level and `step` the last step; `doubt` is a unit of log time's."""
+    """The power law of a loss, `now` its level and `step` the last step; `doubt` is a unit of log time's.
+
+    `first` is its level when the run was young, `floor` what it can never fall below, `rows` how many steps
+    it was told of.
+    """
 
     law: PowerLaw
     step: float
     now: float
     doubt: float
+    first: float
+    floor: float
+    rows: int
+
+    @property
+    def falls(self) -> bool:
+        """Whether the law says more than that the loss stays where it is."""
+        best = self.law.best
+        return best.at(best.start) - best.at(self.step) > self.law.noise
+
+    @property
+    def fell(self) -> bool:
+        """Whether the loss has come down since the run began."""
+        return self.falls or self.first - self.now > self.law.noise
 
     def at(self, step: float) -> Band:
         """The loss at a step to come; the level, without the noise of single steps."""
         expected = self.law.best.at(step)
         ahead = np.log(max(step, self.step) / self.step)
         doubt = float(np.sqrt((self.doubt * ahead) ** 2 + (self.now - expected) ** 2 + self.law.noise**2))
-        return Band(expected - DOWN * doubt, expected, expected + UP * doubt)
+        low, high = expected - DOWN * doubt, max(self.now, expected + UP * doubt)
+        if not self.falls:
+            expected, low, high = self.now, self.now - EITHER_WAY * doubt, self.now + EITHER_WAY * doubt
+        return Band(max(self.floor, low), expected, high)
 
     def gain(self, steps: float) -> Band:
         """By how much the next steps lower the loss."""
@@ -62,8 +91,11 @@ class LossForecast:
         """How many more steps it takes to get there; None if it is as likely as not never to."""
         if loss >= self.now:
             return Band(0.0, 0.0, 0.0)
+        if not self.falls:
+            return None
         found = [each.when(loss) for each in self._draws()]
-        known = np.array([np.inf if each is None else max(0.0, each - self.step) for each in found])
+        farthest = FARTHEST * self.step
+        known = np.array([np.inf if t is None or t > farthest else max(0.0, t - self.step) for t in found])
         low, expected, high = np.quantile(known, (0.1, 0.5, 0.9), method="nearest").tolist()
         return Band(low, expected, high) if np.isfinite(expected) else None
 
@@ -83,7 +115,15 @@ def loss_forecast(steps: Values, losses: Values) -> LossForecast | None:
     t, level = _points(steps, losses)
     law = fit(t, level)
     now = float(np.median(level[-3:]))
-    return LossForecast(law, float(steps[-1]), now, _doubt(steps, losses, now))
+    return LossForecast(
+        law,
+        float(steps[-1]),
+        now,
+        _doubt(steps, losses, now),
+        first=float(np.median(losses[: max(3, len(losses) // 50)])),
+        floor=0.0 if losses.min() >= 0.0 else -np.inf,
+        rows=len(steps),
+    )
 
 
 def _doubt(steps: Values, losses: Values, now: float) -> float:

@@ -9,6 +9,7 @@ from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.forecast.band import LEVEL, Band
 from trimtab_monitor.forecast.completion import LEAST_STEPS, to_go
 from trimtab_monitor.forecast.loss import LossForecast
+from trimtab_monitor.forecast.power_law import Curve
 from trimtab_monitor.forecast.settings import ForecastSettings
 from trimtab_monitor.forecast.stretches import stops_of, stretches_of
 from trimtab_monitor.ledger.units import JOULES_PER_KWH
@@ -19,6 +20,11 @@ SCHEDULE: Final = (
     "the loss is forecast by a power law; a learning rate that decays to the end lets it fall further, "
     "so the interval is wider below"
 )
+FLAT: Final = "the loss does not fall: it is taken to stay about where it is"
+LEAST_ROWS: Final = 500
+YOUNG: Final = 0.2
+"""Nobody is advised of fewer steps, or in such a first part of a run: its loss may still wait to fall."""
+
 LOOK_AHEAD: Final = 0.1
 """Energy a step is that of the next tenth of the steps so far."""
 
@@ -35,18 +41,22 @@ def loss_told(
         return None, [TOO_LITTLE]
     total = state.registration.total_steps
     kwh_a_step = _kwh_a_step(state, body)
-    returns = _returns(found, settings, kwh_a_step)
-    best = found.law.best
+    returns = _returns(found, settings, kwh_a_step, total)
+    best = found.law.best if found.falls else None
     told = {
         "level": LEVEL,
         "now": found.now,
-        "law": {"a": best.level, "b": best.fall, "c": best.exponent, "start_step": best.start},
+        "law": None if best is None else _law(best),
         "at_end": None if total is None or state.status not in LIVE else found.at(total).as_json(),
         "per_kwh": None if not kwh_a_step else found.slope().times(1.0 / kwh_a_step).as_json(),
         "returns": returns,
         "target": None if target is None else _target(found, target, kwh_a_step),
     }
-    return told, [SCHEDULE, *([returns["advice"]] if returns["diminish"] else [])]
+    return told, [SCHEDULE if found.falls else FLAT, *([returns["advice"]] if returns["diminish"] else [])]
+
+
+def _law(of: Curve) -> dict[str, float]:
+    return {"a": of.level, "b": of.fall, "c": of.exponent, "start_step": of.start}
 
 
 def _kwh_a_step(state: RunState, body: Mapping[str, Any]) -> float | None:
@@ -63,14 +73,16 @@ def _kwh_a_step(state: RunState, body: Mapping[str, Any]) -> float | None:
     return ahead.joules.expected / steps * (facility / joules) / JOULES_PER_KWH
 
 
-def _returns(found: LossForecast, settings: ForecastSettings, kwh_a_step: float | None) -> dict[str, Any]:
+def _returns(
+    found: LossForecast, settings: ForecastSettings, kwh_a_step: float | None, total: int | None
+) -> dict[str, Any]:
     """What the next part of the steps brings; it diminishes if even the best that is likely is little.
 
     At the pace of now a part of the steps takes that part of the energy.
     """
     steps = settings.next_share * found.step
     gain = found.gain(steps)
-    diminish = gain.high < settings.least_gain * abs(found.now)
+    diminish = _may_be_judged(found, total) and gain.high < settings.least_gain * abs(found.now)
     share, least = f"{100 * settings.next_share:g} %", f"{100 * settings.least_gain:g} %"
     return {
         "next_share": settings.next_share,
@@ -81,6 +93,11 @@ def _returns(found: LossForecast, settings: ForecastSettings, kwh_a_step: float 
         if diminish
         else None,
     }
+
+
+def _may_be_judged(found: LossForecast, total: int | None) -> bool:
+    """Not on a plateau of the beginning: the loss fell before, and the run is no longer young."""
+    return found.fell and found.rows >= LEAST_ROWS and found.step >= YOUNG * (total or 0)
 
 
 def _target(found: LossForecast, target: float, kwh_a_step: float | None) -> dict[str, Any]:

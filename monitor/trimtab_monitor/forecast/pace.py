@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from trimtab_monitor.forecast.band import Draws
+from trimtab_monitor.forecast.drift import drift_of
 
 GROUPS: Final = 24
 """Into so many the stretches are put at most."""
@@ -33,6 +34,9 @@ APART: Final = 4.0
 
 LEAST_CHANGE: Final = 0.03
 """... by such a part of the level, are two paces."""
+
+LEAST_RATE: Final = 0.1
+"""However vague it is, a step takes such a part of what it took."""
 
 MOST_CORRELATED: Final = 0.9
 FAR: Final = 3.0
@@ -87,13 +91,21 @@ def draw_rate(amounts: Sequence[Amount], steps_to_come: float, rng: np.random.Ge
     """
     groups = grouped(at_this_pace(amounts))
     rates = _rates(groups)
+    drift = _drift(grouped(amounts), steps_to_come, rng, size)
     sigma, alike = _sigma(rates), _correlation(rates)
     count = _as_if_apart(len(rates), alike)
     to_come = _as_if_apart(steps_to_come * len(groups) / sum(each.steps for each in groups), alike)
     known = sigma * MEDIAN_LOSS / np.sqrt(count) * rng.standard_t(max(1.0, count - 1.0), size)
     own = sigma / np.sqrt(to_come) * rng.standard_normal(size)
-    drawn: Draws = np.maximum(float(np.median(rates)) + known + own, 0.0)
+    level = float(np.median(rates)) if drift is None else drift
+    drawn: Draws = np.maximum(level + known + own, LEAST_RATE * float(np.median(rates)))
     return drawn
+
+
+def _drift(groups: Sequence[Amount], steps: float, rng: np.random.Generator, size: int) -> Draws | None:
+    """Draws of the mean over the steps to come where the amount drifts, None where it does not."""
+    found = drift_of(np.array([each.steps for each in groups]), _rates(groups))
+    return None if found is None else found.now + found.draw(steps, rng, size)
 
 
 def _as_if_apart(groups: float, alike: float) -> float:

@@ -105,3 +105,32 @@ def test_recorded_runs_end_within_the_interval(name: str) -> None:
     assert found is not None
     end = found.at(steps[-1])
     assert end.low <= float(np.median(losses[-15:])) <= end.high
+
+
+@pytest.mark.parametrize("rise", [0.0, 1e-3])
+def test_a_loss_that_does_not_fall_stays_about_where_it_is(rise: float) -> None:
+    steps = np.arange(1.0, 2001.0)
+    found = loss_forecast(steps, 5.0 + rise * steps + np.random.default_rng(3).standard_normal(2000))
+    assert found is not None
+    assert not found.falls
+    assert not found.fell
+    end = found.at(4000.0)
+    assert end.low < end.expected == found.now < end.high
+    assert found.steps_to(found.now - 1.0) is None
+
+
+def test_a_loss_that_jumped_up_is_not_said_to_be_back_by_the_end() -> None:
+    steps, losses = noisy(3000)
+    losses[2700:] += 6.0
+    found = loss_forecast(steps, losses)
+    assert found is not None
+    assert found.at(6000.0).high >= found.now > 8.0
+
+
+def test_nothing_falls_below_what_it_can() -> None:
+    steps = np.arange(1.0, 1001.0)
+    found = loss_forecast(steps, 3.0 * steps**-0.5 * np.random.default_rng(3).lognormal(0, 0.8, 1000))
+    assert found is not None
+    assert found.at(100_000.0).low >= 0.0
+    assert found.steps_to(-1.0) is None
+    assert found.steps_to(1e-12) is None, "a law says nothing of what is so far away"

@@ -145,3 +145,13 @@ def test_returns_that_diminish_are_told_calmly() -> None:
     assert any(note.startswith("returns diminish") for note in told["notes"])
     assert not job.state.incidents.open
     assert told["tokens"]["compute_optimal_per_parameter"] is None, "the ratio is one of pretraining"
+
+
+def test_nobody_is_advised_on_a_plateau_of_the_beginning() -> None:
+    settings = Settings.model_validate({"forecast": {"least_gain": 0.5}})
+    young = Job(settings, total_steps=10 * STEPS)
+    young.step()
+    assert young.told()["loss"]["returns"]["advice"] is None
+    short = Job(settings, total_steps=450)
+    short.step(400)
+    assert short.told()["loss"]["returns"]["advice"] is None
