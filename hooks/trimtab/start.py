@@ -130,8 +130,8 @@ def _start(asked: Asked, settings: JobSettings, guard: Guard) -> Watch:
     parts = _Assembly(asked, settings, place, member, guard, clock).parts(path, sampler, link)
     made = link.watch = Watch(who.run, page_of(who.run, settings), parts)
     sampler.start(path.tell)
-    made.begin(_run_start(asked, who, place))  # after what takes time: a run begins where its loop does
     path.start()
+    made.begin(_run_start(asked, who, place))  # after what takes time: a run begins where its loop does
     lifecycle.adopt(made, asked.watched.identities)
     if who.rank == 0:
         _announce(made)

@@ -71,9 +71,13 @@ class NvmlSensor:
 
     def read(self) -> list[Reading]:
         """Read the board once; see Sensor."""
+        return self._read(self._powers.now)
+
+    def _read(self, averaged: Callable[[], Renewal[float] | None]) -> list[Reading]:
         time, counter = self._clock(), self._meter.count()
         if counter is None and self._meter.averages:
-            time, power_w = self._averaged(time)
+            power = averaged()
+            time, power_w = (power.time, power.value) if power else (time, None)
         else:
             power_w = self._meter.power_w()
         answers = counter is not None or power_w is not None
@@ -90,13 +94,16 @@ class NvmlSensor:
     def read_first(self) -> list[Reading]:
         """Read at the first renewals of the counter; see EdgeSensor."""
         counts = self._at_renewals(self._counts.first(), self._meter.power_w)
-        return counts or self.read()
+        return counts or self._read(self._powers.renewed)
 
     def read_last(self) -> list[Reading]:
-        """Read at the renewals before and after this moment, with the power now; see EdgeSensor."""
+        """Read at the renewals before and after this moment, with the power now; see EdgeSensor.
+
+        Of an averaged power the renewal before is read: the next shows time beyond the end too.
+        """
         try:
             counts = self._at_renewals(self._counts.last(), self._meter.power_now_w)
-            return counts or self.read()
+            return counts or self._read(self._powers.before)
         finally:
             self._xids.close()
 
@@ -119,11 +126,6 @@ class NvmlSensor:
                 known_w = power_w if number == len(counts) else None
                 readings.append(self._reading(count.time, count.value, known_w))
         return readings
-
-    def _averaged(self, now: float) -> tuple[float, float | None]:
-        """Read an averaged power as soon as it is renewed: it is that of the time up to then."""
-        renewals = self._powers.last()
-        return (renewals[-1].time, renewals[-1].value) if renewals else (now, None)
 
     def _reading(self, time: float, counter: int | None, power_w: float | None) -> Reading:
         self._last_time = time

@@ -17,6 +17,9 @@ POLL_S: Final = 0.005
 _EARLY_POLLS: Final = 1.5
 _POLLS_ABOUT: Final = 3.5
 """Where the next renewal is expected, it is asked for from so many polls before, for so many."""
+_CLEAR_POLLS: Final = 2.0
+_KNOWN_FOR_S: Final = 10.0
+"""So long after a renewal was seen, the moments of later ones are known well enough."""
 _SURE: Final = 0.5
 """A period between renewals is believed if the moments of both are known to this part of it."""
 
@@ -74,14 +77,70 @@ class Edges(Generic[Number]):
         now, after = read
         return [Renewal(min(now.time, after.time - self.period_s), now.value, after.error_s), after]
 
+    def renewed(self) -> Renewal[Number] | None:
+        """Wait for the next renewal and return it; if none comes, what is read now."""
+        read = self._watch(renewals=1)
+        return read[-1] if read else None
+
+    def before(self) -> Renewal[Number] | None:
+        """Return what is said now and when that was renewed, which the next renewal tells, if it comes."""
+        return self._before(self._watch(renewals=1))
+
+    def now(self) -> Renewal[Number] | None:
+        """Return what is said now and when that was renewed, asked once where an earlier renewal tells it.
+
+        What is still the same may bear any moment since it was renewed; renewals are watched for where it is
+        not.
+        """
+        is_known = self._is_known()
+        if is_known:
+            self._keep_clear()
+        read = self._read()
+        if read is None or self._is_slow(read) or (not is_known and read.value == self._value):
+            return read
+        if not is_known:
+            return self._before(self._watch_from(read, renewals=1))
+        self._value = read.value
+        return Renewal(read.time - self._age_s(read.time), read.value)
+
+    def _before(self, read: list[Renewal[Number]]) -> Renewal[Number] | None:
+        if len(read) < 2 or self._usual_s is None:
+            return read[0] if read else None
+        now, after = read
+        return Renewal(min(now.time, after.time - self._usual_s), now.value, after.error_s)
+
+    def _is_known(self) -> bool:
+        """Tell whether the moments of renewals are known, from one that was seen of late."""
+        return self._renewed_at is not None and self._clock() - self._renewed_at < _KNOWN_FOR_S
+
+    def _age_s(self, now: float) -> float:
+        """How long ago the last renewal was, by one that was seen."""
+        assert self._usual_s is not None
+        assert self._renewed_at is not None
+        return (now - self._renewed_at) % self._usual_s
+
+    def _keep_clear(self) -> None:
+        """Wait where a renewal is about to come, or may just have: it would be unknown which was read."""
+        assert self._usual_s is not None
+        clear_s, age_s = _CLEAR_POLLS * self._poll_s, self._age_s(self._clock())
+        if age_s < clear_s:
+            self._pause(clear_s - age_s)
+        elif age_s > self._usual_s - clear_s:
+            self._pause(self._usual_s - age_s + clear_s)
+
+    def _is_slow(self, read: Renewal[Number]) -> bool:
+        """Tell whether the driver is too slow to tell one renewal from the next."""
+        return self._usual_s is not None and read.error_s > self._usual_s / 4
+
     def _watch(self, renewals: int) -> list[Renewal[Number]]:
         """Return a reading, and the renewals after it: so many if they come in time."""
         last = self._read()
-        if last is None:
-            return []
+        return [] if last is None else self._watch_from(last, renewals)
+
+    def _watch_from(self, last: Renewal[Number], renewals: int) -> list[Renewal[Number]]:
         found = [last]
-        if self._usual_s is not None and last.error_s > self._usual_s / 4:
-            return found  # a driver this slow cannot tell one renewal from the next
+        if self._is_slow(last):
+            return found
         give_up_at = last.time + self._longest_s
         if self._rest(last.time):
             give_up_at = self._clock() + _POLLS_ABOUT * self._poll_s
@@ -110,7 +169,7 @@ class Edges(Generic[Number]):
         """Wait until shortly before the next renewal; False: it is not known when that is."""
         if self._usual_s is None or self._renewed_at is None:
             return False
-        left_s = self._usual_s - (now - self._renewed_at) % self._usual_s
+        left_s = self._usual_s - self._age_s(now)
         self._pause(max(0.0, left_s - _EARLY_POLLS * self._poll_s))
         return True
 

@@ -163,3 +163,54 @@ def test_the_reading_before_is_never_later_than_it_was_read() -> None:
     machine.now, machine.period_s = 1059.956, 1.0
     before, after = edges.last()
     assert before.time <= 1059.956 < after.time
+
+
+def averaged(machine: Machine) -> Edges[int]:
+    return Edges(machine.count, machine.clock, machine.pause, usual_s=0.1)
+
+
+@pytest.mark.parametrize("at", [0.002, 0.013, 0.055, 0.098])
+def test_once_a_renewal_was_seen_the_moments_of_others_are_known_and_asked_for_once(at: float) -> None:
+    machine = Machine()
+    edges = averaged(machine)
+    edges.renewed()
+    for second in range(1, 9):
+        machine.now, machine.calls = 1000.0 + at + second, 0
+        read = edges.now()
+        assert read is not None
+        assert machine.calls == 1
+        assert read.time == pytest.approx(machine.renewed_at(machine.now), abs=0.006)
+        assert read.value == round(1000 * machine.renewed_at(machine.now))
+        assert machine.now < 1000.0 + at + second + 0.05
+
+
+def test_of_something_new_a_renewal_is_watched_for_where_none_was_seen_of_late() -> None:
+    machine = Machine()
+    edges = averaged(machine)
+    for begun in (1000.013, 1020.013):
+        machine.now, machine.calls = begun, 0
+        read = edges.now()
+        assert read is not None
+        assert machine.calls > 1
+        assert read.time == pytest.approx(begun + 0.087, abs=0.006)
+
+
+def test_what_is_the_same_is_not_watched_for_renewals_that_cannot_be_seen() -> None:
+    machine = Machine(stands_at=7)
+    edges = averaged(machine)
+    edges.renewed()
+    machine.calls = 0
+    assert [edges.now() for _ in range(3)] == [(machine.now, 7, 0.0)] * 3
+    assert machine.calls == 3
+
+
+def test_of_a_slow_driver_a_reading_bears_the_moment_at_which_it_was_asked() -> None:
+    machine = Machine(call_s=0.1)
+    edges = averaged(machine)
+    read = edges.now()
+    assert read is not None
+    assert machine.calls == 1
+    assert read.error_s == pytest.approx(0.05)
+    machine.told_until = 0.0
+    assert edges.now() is None
+    assert edges.renewed() is None
