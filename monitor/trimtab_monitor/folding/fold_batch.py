@@ -21,6 +21,7 @@ from trimtab_monitor.folding.events import (
     RunStart,
     SamplesDropped,
     Unreadable,
+    read_event,
 )
 from trimtab_monitor.folding.items import items_of
 from trimtab_monitor.folding.latest import remember
@@ -50,6 +51,7 @@ class BatchFold:
     def fold(self, batch: wire.Batch) -> None:
         """Fold it. Of an attempt that is over only readings count, and what the job says of its troubles."""
         self._state.liveness.hear(self._now)
+        self._open(batch)
         for device in batch.devices:
             self._state.ledger.add(device)
             self._state.power.add(device)
@@ -61,6 +63,15 @@ class BatchFold:
                     self._sample(item)
             else:
                 self._event(item, batch)
+
+    def _open(self, batch: wire.Batch) -> None:
+        """A start is told before the readings that come with it: they came after."""
+        if batch.attempt < self._state.attempt:
+            return
+        for raw in batch.events:
+            event = read_event(raw) if raw["kind"] == wire.RUN_START else None
+            if isinstance(event, RunStart) and event.boot_id is not None:
+                self._state.ledger.open(event.boot_id, event.time)
 
     def _compare_devices(self, batch: wire.Batch) -> None:
         """What the devices show is told as seen at the run's last step.
@@ -176,8 +187,6 @@ class BatchFold:
 
     def _start(self, event: RunStart, batch: wire.Batch) -> None:
         state = self._state
-        if event.boot_id is not None:
-            state.ledger.open(event.boot_id, event.time)
         state.began = event.time if state.began is None else state.began
         step = event.step or 0
         entered = self._enter(batch.attempt, step, event.time)

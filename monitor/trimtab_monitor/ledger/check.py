@@ -71,6 +71,11 @@ class Check:
     is_trusted: bool = True
     is_firm: bool = False
 
+    @property
+    def agrees(self) -> bool:
+        """Whether counter and power told the same in the last minute."""
+        return self.ratio is not None and _SOUND[0] <= self.ratio <= _SOUND[1]
+
     def judge(self, block: Block) -> list[Entry]:
         """Judge a full block; return what puts power in the counter's place, or shows that they differ."""
         ratio = block.ratio

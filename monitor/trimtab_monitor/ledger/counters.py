@@ -22,29 +22,29 @@ _UNCERTAIN_SHARE: Final = 0.5
 class Expected(NamedTuple):
     """The counts that power readings, or the counter's own rate before, suggest.
 
-    `by_power`: from power known all the time in between. `is_average`: from power that shows all the time.
-    `is_dark`: nothing was read for longer than usual.
+    `by_power`: from power known all the time in between. `is_sure`: from power that shows all the time, or
+    that agreed with the counter so far. `is_dark`: nothing was read for longer than usual.
     """
 
     counts: int
     by_power: bool = False
-    is_average: bool = False
+    is_sure: bool = False
     is_dark: bool = False
 
     @property
     def least(self) -> float:
         """Fewer counts than this are not what a working counter shows."""
-        return self.counts * (_CERTAIN_SHARE if self.is_average else _UNCERTAIN_SHARE)
+        return self.counts * (_CERTAIN_SHARE if self.is_sure else _UNCERTAIN_SHARE)
 
 
 class Delta(NamedTuple):
     """The counts between two readings.
 
     advance: `counts` is the whole, over `wraps` wraps; a `highest` above it says that the counter may have
-    begun again from 0 while nothing was read. ambiguous: it may have wrapped more or less often; `counts` is
-    the likeliest, or if `is_open` the least it can be. reset: it began again from 0, `counts` is what it
-    counted since. doubtful: it advanced by `counts`, far less than expected, or began again from 0.
-    implausible: no device draws that much, `counts` is 0.
+    begun again from 0 while nothing was read, or while power told of more. ambiguous: it may have wrapped
+    more or less often; `counts` is the likeliest, or if `is_open` the least it can be. reset: it began again
+    from 0, `counts` is what it counted since. doubtful: it advanced by `counts`, far less than expected, or
+    began again from 0. implausible: no device draws that much, `counts` is 0.
     """
 
     kind: Kind
@@ -85,7 +85,8 @@ def _advanced(advance: int, current: int, range_: int | None, most: int, expecte
     if range_ is not None or expected is None or current > most:
         return Delta("advance", advance)
     if advance >= expected.least:
-        return Delta("advance", advance, highest=most if expected.is_dark else 0)
+        by_power = max(advance, expected.counts) if expected.by_power else 0
+        return Delta("advance", advance, highest=most if expected.is_dark else by_power)
     return Delta("reset", current) if expected.by_power else Delta("doubtful", advance)
 
 

@@ -14,7 +14,8 @@ from trimtab_monitor.ledger.units import SECOND_US, Piece
 
 GRACE_US: Final = 5 * SECOND_US
 """A reading later than this after the end shows that the run goes on: only a living process reads sensors,
-and one that ends takes its last reading within a second or two."""
+and one that ends takes its last reading within a second or two. One that early before the start is by another
+clock."""
 
 _MOST_RECENT: Final = 16
 

@@ -7,6 +7,7 @@ whose seconds are told and whose energy is only estimated, apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from trimtab import wire
 from trimtab_monitor.ledger.check import Block, Check, is_full
@@ -23,7 +24,10 @@ from trimtab_monitor.ledger.reading import Counts, Reading, power_field, uses_co
 from trimtab_monitor.ledger.settling import filled_uj, settled
 from trimtab_monitor.ledger.spans import Span
 from trimtab_monitor.ledger.tally import Entry, Tally
-from trimtab_monitor.ledger.units import SECOND_US
+from trimtab_monitor.ledger.units import MINUTE_US, SECOND_US
+
+_STANDS_STILL_US: Final = SECOND_US // 2
+"""Counters are renewed ten times a second or more often."""
 
 
 @dataclass(slots=True)
@@ -59,7 +63,15 @@ class Gauge:
         return False
 
     def measure(self, span: Span, reading: Reading) -> list[Entry]:
-        """Tell the energy from the last reading of a span to this one, which becomes the last."""
+        """Tell the energy from the last reading of a span to this one, which becomes the last.
+
+        A counter that stands still is away until it moves, if power tells: no device draws nothing.
+        """
+        stands_us = reading.time_us - span.moved_us if reading.counter == span.counter else 0
+        if stands_us >= _STANDS_STILL_US and reading.power_w:
+            reading = reading._replace(counter=None)
+            if stands_us >= MINUTE_US:
+                self.check.ratio = 0.0
         interval_us = reading.time_us - span.last.time_us
         by_power = self._estimate(span.last.power_w, reading.power_w, interval_us)
         if span.counter is None or reading.counter is None:
@@ -163,7 +175,7 @@ class Gauge:
         assert reading.counter is not None
         assert self.unit_j is not None
         unit = unit_uj(self.unit_j)
-        since_us = reading.time_us - span.counter_us + span.overtaken_us
+        since_us = reading.time_us - span.moved_us + span.overtaken_us
         # Half as much again, and a second more, as a counter may be updated late.
         most = to_counts(round(self.power.most_w * (since_us + SECOND_US) * 3) // 2, unit)
         if self.range is None and 0 <= reading.counter - span.counter <= most < reading.counter:
@@ -185,8 +197,8 @@ class Gauge:
         if by_power is not None:
             energy_uj = filled_uj(span) + by_power.energy_uj
             is_dark = self._is_far(interval_us) or any(each.amount.gap_us for each in span.fills)
-            is_average = self.power.method == "power_average"
-            return Expected(to_counts(energy_uj, unit_uj(self.unit_j)), not is_dark, is_average, is_dark)
+            is_sure = self.power.method == "power_average" or self.check.agrees
+            return Expected(to_counts(energy_uj, unit_uj(self.unit_j)), not is_dark, is_sure, is_dark)
         if self.rate_w is None:
             return None
         energy_uj = round(self.rate_w * (reading.time_us - span.counter_us))
@@ -197,7 +209,7 @@ class Gauge:
         """A value that was not believed, and from which the counter went on as it should, was true."""
         assert span.suspect is not None
         counter, time_us = span.suspect
-        trial = Span(span.first, span.last, counter, time_us)
+        trial = Span(span.first, span.last, counter, time_us, time_us)
         delta, expected = self._delta(trial, reading, by_power), self._expected(trial, reading, by_power)
         if delta.kind != "advance" or (expected is not None and delta.counts < expected.least):
             return None
@@ -222,17 +234,24 @@ class Gauge:
         told = self._between(span.last, reading, by_power)
         if not told.amount.gap_us:
             return [told]
-        known_uj = max(0, self._microjoules(delta.counts) - filled_uj(span))
+        counted_uj = self._microjoules(delta.counts)
+        known_uj = max(0, counted_uj - filled_uj(span))
         power_w = self._neighbours_w(span.last, reading)
+        if delta.kind == "doubtful":  # once: from here on this is what it draws
+            self.rate_w = counted_uj / (reading.time_us - span.counter_us)
         return [self.gap(told.start_us, told.end_us, power_w, known_uj)]
 
     def _advanced(self, span: Span, reading: Reading, by_power: Estimate | None, delta: Delta) -> list[Entry]:
+        assert self.unit_j is not None
         energy_uj = self._microjoules(delta.counts)
         amount = Tally(energy_uj, energy_uj, energy_uj, reading.time_us - span.counter_us)
-        if delta.kind == "advance" and delta.highest:
-            amount.high_uj = max(energy_uj, round(self.power.most_w * amount.measured_us))
+        interval_us = reading.time_us - span.last.time_us
+        if delta.kind == "advance" and delta.highest and (span.fills or self._is_far(interval_us)):
+            highest_uj = to_microjoules(delta.highest, unit_uj(self.unit_j), 0)[0]
+            most_uj = round(self.power.most_w * amount.measured_us)
+            amount.high_uj = max(energy_uj, min(highest_uj, most_uj))
         if delta.kind == "ambiguous":
-            self._widen(amount, delta, reading.time_us - span.last.time_us)
+            self._widen(amount, delta, interval_us)
         told = Entry(
             span.counter_us,
             reading.time_us,
@@ -241,9 +260,10 @@ class Gauge:
             span.last.power_w,
             reading.power_w,
             self.power.most_w,
+            self.rate_w if amount.measured_us < _STANDS_STILL_US else None,
         )
-        if not delta.is_open:
-            self.rate_w = energy_uj / (reading.time_us - span.counter_us)
+        if energy_uj and not delta.is_open:
+            self.rate_w = energy_uj / (reading.time_us - span.moved_us)
         return self._checked(span, reading, by_power, told)
 
     def _widen(self, amount: Tally, delta: Delta, interval_us: int) -> None:
@@ -268,7 +288,8 @@ class Gauge:
         if by_power is not None and not self._is_far(interval_us):
             rate_w = self.rate_w
             stand_in = self._between(span.last, reading, by_power)
-            self.rate_w = rate_w
+            if self.check.is_trusted:
+                self.rate_w = rate_w
         if not self.check.is_trusted:
             believed = [stand_in or self._between(span.last, reading, by_power)]
         else:

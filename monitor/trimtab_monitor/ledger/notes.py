@@ -23,6 +23,7 @@ _COUNTED: Final[Mapping[str, str]] = {
         "the least it can have counted is in the sum"
     ),
     "ambiguous_wraps": "times a counter may have wrapped more often than seen: read it more often",
+    "clocks": "times readings lay before the start that the run told: their clocks differ, and they count",
     "jumps": "times there was no reading for over an hour, of which nothing is said",
 }
 

@@ -37,7 +37,8 @@ class Counts:
 
     `readings` came in; `late` lay in time already counted (twice sent, out of order, clock set back) and
     `rejected` were nonsense: both were left out. `missing` had no value where others had. A `jump` is an hour
-    or more without a reading, of which nothing is said.
+    or more without a reading, of which nothing is said; `clocks` counts starts of the run that its readings
+    contradict.
     """
 
     readings: int = 0
@@ -49,6 +50,7 @@ class Counts:
     ambiguous_wraps: int = 0
     doubtful_resets: int = 0
     jumps: int = 0
+    clocks: int = 0
 
     def add(self, other: Counts) -> None:
         """Add another device's counts to these."""

@@ -25,6 +25,7 @@ class Span:
 
     While the counter is away, `counter` and `counter_us` keep its last value and `fills` what was told since,
     by the hour; when it comes back, it has the last word. All from `counted_from` on is counted here.
+    `moved_us` is when it was first read at that value.
     `suspect` is a value and its time that was not believed. `overtaken_us` is the time in which readings came
     that seemed late although the counter went on: the clock was set back. `block` is what its counter and
     power told since the last check.
@@ -34,6 +35,7 @@ class Span:
     last: Reading
     counter: int | None = None
     counter_us: int = 0
+    moved_us: int = 0
     counted_from: int | None = None
     fills: list[Entry] = field(default_factory=list)
     suspect: tuple[int, int] | None = None
@@ -58,6 +60,8 @@ class Span:
     def rebase(self, counter: int, time_us: int) -> None:
         """Count on from this value of the counter."""
         self.counted_from = counter
+        if counter != self.counter:
+            self.moved_us = time_us
         self.counter, self.counter_us, self.fills, self.suspect = counter, time_us, [], None
         self.overtaken_us, self.overtaking_us = 0, None
 

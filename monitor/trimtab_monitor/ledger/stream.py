@@ -78,16 +78,21 @@ class Stream:
             covering.overtake(reading)
             return []
         told: list[Piece] = []
-        if self.edges.end_us is not None and reading.time_us > self.edges.end_us + GRACE_US:
-            told += self._go_on()
         span = span_before(self.spans, reading.time_us)
+        if span is not None:
+            told += self._doubt_edges(span, reading)
         if span is None:
             self._start_span(reading)
         elif span.last.has_value and not reading.has_value:
             self.counts.missing += 1
             return told
         else:
+            is_early, is_trusted = self._is_early(span), self.check.is_trusted
             told += self._book(self._measure(span, reading))
+            if is_early:
+                span.first = span.first._replace(power_w=self.gauge.rate_w)
+            if is_trusted and not self.check.is_trusted:
+                self.spans[0].first = self.spans[0].first._replace(power_w=reading.power_w)
         return told + self._hold()
 
     def open(self, time_us: int) -> list[Piece]:
@@ -95,7 +100,8 @@ class Stream:
         edges, told = self.edges, list[Piece]()
         if edges.end_us is not None and time_us >= edges.end_us:
             told += self._go_on()
-        if edges.begin_us is None or time_us < edges.begin_us:
+        is_earlier = edges.begin_us is None or time_us < edges.begin_us
+        if is_earlier and not any(span.last.time_us < time_us - GRACE_US for span in self.spans):
             told += edges.move(time_us, edges.end_us)
         return told + self._hold()
 
@@ -103,7 +109,9 @@ class Stream:
         """The run ended; of several processes that end, the last counts."""
         edges = self.edges
         latest_us = max((span.last.time_us for span in self.spans), default=time_us)
-        is_over = time_us + GRACE_US >= latest_us and (edges.end_us is None or time_us > edges.end_us)
+        is_across = bool(edges.recent) and edges.recent[-1].start_us <= time_us
+        is_over = is_across or time_us + GRACE_US >= latest_us
+        is_over = is_over and (edges.end_us is None or time_us > edges.end_us)
         told = edges.move(edges.begin_us, time_us) if is_over else []
         return told + self._hold()
 
@@ -139,6 +147,13 @@ class Stream:
             span.counter = counter
         return told
 
+    def _is_early(self, span: Span) -> bool:
+        """Whether what its last reading averages may lie before the run, so that the next says more of its start."""
+        window_us = self.gauge.power.window_us if self.gauge.power.method == "power_average" else None
+        if window_us is None or span is not self.spans[0] or span.first.power_w is None:
+            return False
+        return span.last.time_us < span.first.time_us + 3 * window_us // 4
+
     def _start_span(self, reading: Reading) -> None:
         if self.spans and reading.time_us > self.spans[-1].last.time_us:
             self.counts.jumps += 1
@@ -146,6 +161,18 @@ class Stream:
         if joined_us:
             gap = self.gauge.gap(0, joined_us, self.gauge.rate_w)
             self.edges.count(gap)
+
+    def _doubt_edges(self, span: Span, reading: Reading) -> list[Piece]:
+        """Two readings beyond an edge show that the run did not begin or end there.
+
+        It goes on, or the clock of its readings is not that of its events, or was set.
+        """
+        edges = self.edges
+        if edges.begin_us is not None and reading.time_us < edges.begin_us - GRACE_US:
+            self.counts.clocks += 1
+            return edges.move(None, edges.end_us)
+        is_beyond = edges.end_us is not None and reading.time_us > edges.end_us + GRACE_US
+        return self._go_on() if is_beyond and span.last.time_us > (edges.end_us or 0) else []
 
     def _go_on(self) -> list[Piece]:
         """The run did not end: what was left out after its end is its own."""
@@ -174,7 +201,8 @@ class Stream:
         begin_us, lead = self.edges.begin_us, self.lead
         if begin_us is None or lead is None or not self.spans:
             return begin_us is None
-        is_same = (lead.start_us, lead.end_us) == (begin_us, self.spans[0].start_us)
+        first = self.spans[0].first
+        is_same = (lead.start_us, lead.end_us, lead.start_w) == (begin_us, first.time_us, first.power_w)
         return is_same and (lead.amount.energy_uj > 0 or self.gauge.rate_w is None)
 
     def _lead(self) -> Entry | None:
@@ -184,7 +212,8 @@ class Stream:
         first = self.spans[0].first
         if not 0 < first.time_us - begin_us <= MAX_INTERVAL_US:
             return None
-        return self.gauge.hold(first, begin_us, first.time_us)
+        lead = self.gauge.hold(first, begin_us, first.time_us)
+        return lead and replace(lead, start_w=first.power_w)
 
     def _tail(self) -> Entry | None:
         end_us = self.edges.end_us

@@ -37,7 +37,7 @@ def test_a_sound_counter_counts() -> None:
     assert ledger.counter_checks() == {"GPU-1": pytest.approx(1.04)}
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.45, 2.1])
+@pytest.mark.parametrize("rate", [0.1, 0.45, 2.1])
 def test_a_counter_that_goes_wrong_late_is_taken_back_by_the_minute(rate: float) -> None:
     ledger = trace((600, 1.0), (120, rate))
     assert joules_by_method(ledger) == {"counter": 600 * 700, "power_average": 120 * 700}

@@ -112,3 +112,38 @@ def test_a_device_that_was_lost_is_a_gap_to_the_end() -> None:
     totals = after(opened(0), read(0, 1, 2), lambda each: each.add(lost), closed(60)).totals()
     assert (totals.joules, totals.gap_seconds) == (200, 58)
     assert totals.estimated_joules == 5_800
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("apart", [30, 3_600, 5_000, -3_600])
+def test_a_start_and_an_end_by_another_clock_throw_nothing_away(apart: float, counted: bool) -> None:
+    whole = after(opened(0), read(*range(61), counted=counted), closed(60)).totals()
+    for start, end in ((apart, 60 + apart), (apart, 60)):
+        acts = opened(start), read(*range(61), counted=counted), closed(end)
+        totals = after(*acts).totals()
+        assert totals.energy_uj == whole.energy_uj
+        assert totals.counts.clocks == (apart > 0)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("back", [3_600, 5_000])
+def test_a_clock_set_back_before_the_start_of_the_run_throws_nothing_away(back: int, counted: bool) -> None:
+    """A second is lost where the clock was set."""
+    before, later = read(*range(31), counted=counted), later_by_another_clock(-back, counted)
+    for acts in ([opened(0), before, later], [before, later, opened(0)]):
+        for closing in (61, 61 - back):
+            totals = after(*acts, closed(closing)).totals()
+            assert totals.joules == pytest.approx(6_000, abs=101)
+
+
+def later_by_another_clock(shift: int, counted: bool) -> Act:
+    counter = [OLD + 100_000 * second for second in range(31, 62)] if counted else None
+    times = [second + shift for second in range(31, 62)]
+    return lambda ledger: ledger.add(device(times, counter=counter, power=[100] * 31))
+
+
+def test_a_device_that_is_read_once_a_minute_is_cut_where_the_run_ends() -> None:
+    minutes = range(0, 601, 60)
+    assert after(opened(24), read(*minutes), closed(576)).totals().joules == 55_200
+    assert after(opened(24), read(*minutes[:-1]), closed(576), read(600)).totals().joules == 55_200
+    assert after(opened(24), read(*minutes), closed(576), read(660)).totals().joules == 63_600

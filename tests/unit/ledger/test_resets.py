@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from trimtab_monitor.ledger.notes import energy_notes
 from trimtab_monitor.ledger.testing import device, joules_by_method, ledger_of
 
 OLD = 10**9
@@ -82,3 +83,46 @@ def test_a_counter_stuck_at_nonsense_is_not_followed() -> None:
     counter = [OLD, OLD + 100_000, *[2**63 - 1] * 3, OLD + 500_000, OLD + 600_000]
     totals = ledger_of(device(range(7), counter=counter, power=[100] * 7)).totals()
     assert (totals.joules, totals.gap_us, totals.counts.rejected) == (600, 0, 3)
+
+
+def test_momentary_power_that_agreed_so_far_finds_a_reset_that_never_seems_to_go_backwards() -> None:
+    """The counter is away for five minutes; power tells all the time."""
+    times = range(421)
+    counter = [second if second <= 60 else second - 62 if second > 360 else None for second in times]
+    counts = [None if each is None else 500_000 * each for each in counter]
+    totals = ledger_of(device(times, counter=counts, power=[500] * 421)).totals()
+    assert totals.joules == 210_000
+    assert totals.counts.resets == 1
+
+
+def test_where_momentary_power_never_agreed_such_a_reset_widens_the_interval() -> None:
+    times = range(341)
+    counter = [second if second <= 20 else second - 22 if second > 320 else None for second in times]
+    counts = [None if each is None else 500_000 * each for each in counter]
+    counts[:21] = [5_000 + 300_000 * second for second in range(21)]
+    totals = ledger_of(device(times, counter=counts, power=[500] * 341)).totals()
+    assert totals.high_joules is not None
+    assert totals.high_joules >= 166_000
+
+
+def test_a_load_that_falls_after_a_reset_is_doubted_once() -> None:
+    counter = [30_000_000 + 500_000 * second for second in range(61)]
+    counter += [100_000 * second for second in range(1, 241)]
+    totals = ledger_of(device(range(301), counter=counter)).totals()
+    assert (totals.counts.resets, totals.counts.doubtful_resets) == (1, 1)
+    assert totals.joules == pytest.approx(54_000, abs=101)
+
+
+@pytest.mark.parametrize("power", [[400.0] * 301, None])
+def test_a_counter_that_stood_still_and_moves_on_lost_nothing(power: list[float] | None) -> None:
+    counts = [OLD + 400_000 * (100 if 100 <= second < 130 else second) for second in range(301)]
+    totals = ledger_of(device(range(301), counter=counts, power=power)).totals()
+    assert (totals.joules, totals.counts.rejected) == (120_000, 0)
+
+
+def test_while_a_counter_stands_still_power_counts() -> None:
+    counts = [OLD + 400_000 * min(100, second) for second in range(301)]
+    ledger = ledger_of(device(range(301), counter=counts, power=[400.0] * 301))
+    assert ledger.totals().joules == 120_000
+    assert ledger.counter_checks() == {"GPU-1": 0.0}
+    assert any("0.00 times" in note for note in energy_notes(ledger, ledger.totals()))
