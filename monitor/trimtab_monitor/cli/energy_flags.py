@@ -44,6 +44,8 @@ def settings_with(config: Path | None, given: Mapping[str, Any]) -> Settings:
         energy["intensity_g_per_kwh"] = None  # a place that is given goes before an intensity that is set
     if energy.keys() & {"place", "intensity_g_per_kwh"}:
         energy |= _NOBODY_ASKED
+    if "currency" in energy and not energy.keys() & {"price_per_kwh", "price_per_gpu_hour"}:
+        raise ValueError("--currency is that of a price, and converts none: give --price with it")
     try:
         return load_settings(config, {"energy": energy} if energy else None, _FLAGS)
     except SettingsInvalid as error:

@@ -47,7 +47,8 @@ def priced(
 def repriced(told: Mapping[str, Any], settings: EnergySettings) -> dict[str, Any]:
     """What `priced` told, with other settings over its own; energy stays as it was measured."""
     live = [LiveSource.told(each) for each in told["factors"].get("live", ())]
-    return _told(told, over(told.get("settings", {}), settings), still_there(live, settings))
+    its = told.get("settings", {})
+    return _told(told, over(its, settings), still_there(live, its, settings))
 
 
 def _told(

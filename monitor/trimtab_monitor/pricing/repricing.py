@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from trimtab_monitor.pricing.intensity.sources import LiveSource
+from trimtab_monitor.pricing.places import lookup
 from trimtab_monitor.pricing.settings import EnergySettings
 
 _FEEDS: Final = {"electricity_maps", "uk", "watttime"}
@@ -36,12 +37,25 @@ def over(told: Mapping[str, Any], settings: EnergySettings) -> EnergySettings:
     given = _given(settings)
     replaced = {name for group in _TOGETHER if group & given.keys() for name in group}
     kept = {name: value for name, value in told.items() if name not in replaced}
+    if "embodied" in given:
+        given["embodied"] = {**kept.get("embodied", {}), **given["embodied"]}
     return EnergySettings.model_validate({**kept, **given})
 
 
-def still_there(live: Sequence[LiveSource], settings: EnergySettings) -> Sequence[LiveSource]:
-    """The hourly values, unless the reader says that the electricity was used elsewhere."""
-    return () if _PLACE & settings.model_fields_set else live
+def still_there(
+    live: Sequence[LiveSource], told: Mapping[str, Any], settings: EnergySettings
+) -> Sequence[LiveSource]:
+    """The hourly values, unless the reader wants none, or names another grid than the collector's."""
+    if settings.asks_nobody:
+        return ()
+    given = _given(settings)
+    moved = any(_grid(given[name]) != _grid(told.get(name)) for name in _PLACE & given.keys())
+    return () if moved else live
+
+
+def _grid(named: str | float | None) -> str | float | None:
+    """A place or an intensity, however it is spelt."""
+    return lookup(named).key if isinstance(named, str) else named
 
 
 def _given(settings: EnergySettings) -> dict[str, Any]:

@@ -158,6 +158,11 @@ class EnergySettings(BaseModel):
         return "pue" in self.model_fields_set
 
     @property
+    def asks_nobody(self) -> bool:
+        """Whether someone said that no provider is to be asked; else it is only that none is set."""
+        return self.electricity_maps is None and "electricity_maps" in self.model_fields_set
+
+    @property
     def grid(self) -> str | None:
         """The place whose value in the table holds where no other is known."""
         return GREAT_BRITAIN if self.place is None and self.uk.enabled else self.place

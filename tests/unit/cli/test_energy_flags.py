@@ -37,3 +37,9 @@ def test_other_flags_leave_them_as_they_are(config: Path) -> None:
 def test_a_place_whose_value_cannot_be_names_the_flag_that_gave_it(config: Path) -> None:
     with pytest.raises(ValueError, match=r"^--place: energy.place: 'CF': .* give intensity_g_per_kwh$"):
         settings_with(config, {"place": "CF", "pue": 1.2})
+
+
+def test_a_currency_without_a_price_would_only_rename_one(config: Path) -> None:
+    with pytest.raises(ValueError, match="give --price with it"):
+        settings_with(config, {"currency": "USD"})
+    assert settings_with(config, {"currency": "EUR", "price_per_gpu_hour": 2.0}).energy.currency == "EUR"

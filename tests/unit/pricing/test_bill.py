@@ -16,6 +16,7 @@ from trimtab_monitor.pricing.formulas import embodied_g, water_l
 from trimtab_monitor.pricing.intensity.sources import LiveSource
 from trimtab_monitor.pricing.intensity.values import HOUR_S, Signal
 from trimtab_monitor.pricing.priced import repriced
+from trimtab_monitor.pricing.repricing import told_settings
 from trimtab_monitor.pricing.usage import Usage
 
 KWH = 3_600_000.0
@@ -212,7 +213,7 @@ def body(*sources: LiveSource, **settings: Any) -> dict[str, Any]:
     }
     measured["work"] = {"steps": 10, "tokens": 1_000}
     measured["factors"] = {"live": [each.as_json() for each in sources]}
-    measured["settings"] = {}
+    measured["settings"] = told_settings(EnergySettings(**settings))
     del measured["notes"]
     return repriced(measured, EnergySettings(**settings))
 
@@ -284,6 +285,20 @@ def test_another_place_is_another_grid() -> None:
     again = with_live(told, EnergySettings(place="FR"))
     assert again["emissions_g"]["location"] == pytest.approx(2 * FRANCE_G)
     assert again["factors"]["live"] == []
+
+
+def test_the_same_place_is_the_same_grid_unless_the_reader_wants_its_table() -> None:
+    told = body(live({H0: 100, H1: 300}), place="FR")
+    for same in (EnergySettings(place="France"), EnergySettings(place="FR", pue=1.0)):
+        assert with_live(told, same)["emissions_g"]["location"] == pytest.approx(400)
+    of_table = EnergySettings(place="FR", electricity_maps=None)
+    assert with_live(told, of_table)["emissions_g"]["location"] == pytest.approx(2 * FRANCE_G)
+
+
+def test_a_part_of_what_making_emitted_leaves_the_rest_as_told() -> None:
+    told = body(embodied={"kg_per_device": 1_000.0, "lifetime_years": 4.0})
+    again = with_live(told, EnergySettings(embodied={"lifetime_years": 8.0}))  # type: ignore[arg-type]
+    assert again["embodied_g"] == pytest.approx(told["embodied_g"] / 2)
 
 
 def test_another_price_comes_with_its_currency() -> None:
