@@ -84,13 +84,20 @@ class Gauge:
         span.advance(reading)
         return told
 
-    def hold(self, last: Reading, start_us: int, end_us: int) -> Entry | None:
-        """Tell of the time at an edge of the run what the reading beside it says, or the rate there."""
+    def hold(self, last: Reading, start_us: int, end_us: int, mean_w: float | None = None) -> Entry | None:
+        """Tell of the time at an edge of the run what the reading beside it says, or the rate there.
+
+        A device that told nothing more up to the end went on with its work (at `mean_w`) or stood still, and
+        nobody knows which: it is estimated half-way between that and the lowest power.
+        """
         by_power = self._estimate(last.power_w, None, end_us - start_us)
         if by_power is None and self.rate_w is not None and last.counter is not None:
             held = replace(self.power, method="power_instant")
             by_power = estimate(held, self.rate_w, None, end_us - start_us, 0.0)
-        first, second = Reading(start_us, last.power_w), Reading(end_us, last.power_w)
+        power_w = last.power_w
+        if mean_w is not None and self.is_far(end_us - start_us):
+            power_w = (mean_w + (mean_w if self.lowest_w is None else min(mean_w, self.lowest_w))) / 2
+        first, second = Reading(start_us, power_w), Reading(end_us, power_w)
         method = "counter" if last.power_w is None and last.counter is not None else None
         return self._between(first, second, by_power, method)
 
@@ -123,7 +130,8 @@ class Gauge:
     ) -> Estimate | None:
         return estimate(self.power, previous_w, current_w, interval_us, self._least_w)
 
-    def _is_far(self, interval_us: int) -> bool:
+    def is_far(self, interval_us: int) -> bool:
+        """Whether readings so far apart have a gap between them."""
         return interval_us > LEAST_GAP_US and interval_us > gap_limit_us(self.periods_us)
 
     def _between(
@@ -132,7 +140,7 @@ class Gauge:
         """By power, or a gap."""
         start_us, end_us = last.time_us, reading.time_us
         interval_us = end_us - start_us
-        if by_power is None or self._is_far(interval_us):
+        if by_power is None or self.is_far(interval_us):
             told = self.gap(start_us, end_us, self._neighbours_w(last, reading))
             if not (last.has_value or reading.has_value) and method is None:
                 told.method = "missing"
@@ -176,8 +184,9 @@ class Gauge:
         assert self.unit_j is not None
         unit = unit_uj(self.unit_j)
         since_us = reading.time_us - span.moved_us + span.overtaken_us
-        # Half as much again, and a second more, as a counter may be updated late.
-        most = to_counts(round(self.power.most_w * (since_us + SECOND_US) * 3) // 2, unit)
+        # Half as much again, and as long again up to a second, as a counter may be updated late.
+        late_us = min(max(since_us, _STANDS_STILL_US // 5), SECOND_US)
+        most = to_counts(round(self.power.most_w * (since_us + late_us) * 3) // 2, unit)
         if self.range is None and 0 <= reading.counter - span.counter <= most < reading.counter:
             return Delta("advance", reading.counter - span.counter)
         return counter_delta(
@@ -196,14 +205,14 @@ class Gauge:
         interval_us = reading.time_us - span.last.time_us
         if by_power is not None:
             energy_uj = filled_uj(span) + by_power.energy_uj
-            is_dark = self._is_far(interval_us) or any(each.amount.gap_us for each in span.fills)
+            is_dark = self.is_far(interval_us) or any(each.amount.gap_us for each in span.fills)
             is_sure = self.power.method == "power_average" or self.check.agrees
             return Expected(to_counts(energy_uj, unit_uj(self.unit_j)), not is_dark, is_sure, is_dark)
         if self.rate_w is None:
             return None
         energy_uj = round(self.rate_w * (reading.time_us - span.counter_us))
         counts = to_counts(energy_uj, unit_uj(self.unit_j))
-        return Expected(counts, is_dark=self._is_far(interval_us))
+        return Expected(counts, is_dark=self.is_far(interval_us))
 
     def _from_suspect(self, span: Span, reading: Reading, by_power: Estimate | None) -> Delta | None:
         """A value that was not believed, and from which the counter went on as it should, was true."""
@@ -212,6 +221,8 @@ class Gauge:
         trial = Span(span.first, span.last, counter, time_us, time_us)
         delta, expected = self._delta(trial, reading, by_power), self._expected(trial, reading, by_power)
         if delta.kind != "advance" or (expected is not None and delta.counts < expected.least):
+            return None
+        if expected is not None and expected.by_power and delta.counts > 2 * expected.counts:
             return None
         span.rebase(counter, time_us)
         return delta
@@ -246,7 +257,7 @@ class Gauge:
         energy_uj = self._microjoules(delta.counts)
         amount = Tally(energy_uj, energy_uj, energy_uj, reading.time_us - span.counter_us)
         interval_us = reading.time_us - span.last.time_us
-        if delta.kind == "advance" and delta.highest and (span.fills or self._is_far(interval_us)):
+        if delta.kind == "advance" and delta.highest and (span.fills or self.is_far(interval_us)):
             highest_uj = to_microjoules(delta.highest, unit_uj(self.unit_j), 0)[0]
             most_uj = round(self.power.most_w * amount.measured_us)
             amount.high_uj = max(energy_uj, min(highest_uj, most_uj))
@@ -285,7 +296,7 @@ class Gauge:
         interval_us = reading.time_us - span.last.time_us
         is_clean = not (span.fills or span.overtaken_us or told.amount.high_uj != told.amount.energy_uj)
         stand_in: Entry | None = None
-        if by_power is not None and not self._is_far(interval_us):
+        if by_power is not None and not self.is_far(interval_us):
             rate_w = self.rate_w
             stand_in = self._between(span.last, reading, by_power)
             if self.check.is_trusted:

@@ -7,7 +7,7 @@ and a ledger written with msgspec and read back goes on as if nothing had been.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +20,7 @@ from trimtab_monitor.ledger.reading import LATEST_S, Counts, is_node_meter, read
 from trimtab_monitor.ledger.rows import Row, Totals, joined, own_part
 from trimtab_monitor.ledger.scope import Covers, Scope
 from trimtab_monitor.ledger.shares import NOT_KNOWN, IdlePower, Shares, shares_of, split
+from trimtab_monitor.ledger.silence import longest_read
 from trimtab_monitor.ledger.stream import Stream
 from trimtab_monitor.ledger.tally import Tally
 from trimtab_monitor.ledger.units import HOUR_US, MICRO, Piece, micros
@@ -140,8 +141,8 @@ class EnergyLedger:
         """Energy by device and method; lives of a device on different boots of its host are joined."""
         return joined(
             self._row(key, stream, method, tally)
-            for key, stream in self.streams.items()
-            for method, tally in stream.told().items()
+            for key, stream, told in self._told()
+            for method, tally in told.items()
         )
 
     def totals(self) -> Totals:
@@ -200,11 +201,11 @@ class EnergyLedger:
     def gpu_seconds(self) -> float:
         """Device seconds of GPUs and modules that the run held, measured or not: its part of shared ones."""
         held_us = 0
-        for key, stream in self.streams.items():
+        for key, stream, told in self._told():
             if stream.component == "module" or (
                 stream.component == "gpu" and stream.boot_id not in self.covers.modules
             ):
-                known_us = sum(tally.measured_us + tally.gap_us for tally in stream.told().values())
+                known_us = sum(tally.measured_us + tally.gap_us for tally in told.values())
                 held_us += max(0, known_us - self.divisions[key].others_us)
         return held_us / MICRO
 
@@ -275,6 +276,11 @@ class EnergyLedger:
             others_uj=others_uj,
             shared=division.is_shared,
         )
+
+    def _told(self) -> Iterator[tuple[str, Stream, dict[str, Tally]]]:
+        hosts = longest_read(self.streams.values())
+        for key, stream in self.streams.items():
+            yield key, stream, stream.told(hosts[stream.boot_id])
 
     def _has_parts(self) -> bool:
         return any(

@@ -6,14 +6,16 @@ time never seen goes on from the span before it, or starts one, whenever it arri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
 from trimtab_monitor.ledger.check import Block
 from trimtab_monitor.ledger.power import MAX_INTERVAL_US
-from trimtab_monitor.ledger.reading import Reading
+from trimtab_monitor.ledger.reading import LATEST_S, Reading
 from trimtab_monitor.ledger.tally import Entry, join
+from trimtab_monitor.ledger.units import SECOND_US
 
 _MAX_SPANS: Final = 16
 _MAX_FILLS: Final = 48
@@ -131,6 +133,12 @@ def gaps_us(spans: list[Span]) -> int:
     """Time between spans, where it is short enough to be of the same life of the run."""
     holes = (later.start_us - span.last.time_us for span, later in pairwise(spans))
     return sum(hole for hole in holes if hole <= MAX_INTERVAL_US)
+
+
+def read_us(spans: Sequence[Span], from_us: int = 0, until_us: int = LATEST_S * SECOND_US) -> int:
+    """How much of [from, until) is covered."""
+    covered = ((max(from_us, span.start_us), min(span.last.time_us, until_us)) for span in spans)
+    return sum(max(0, end_us - start_us) for start_us, end_us in covered)
 
 
 def _start(span: Span) -> int:

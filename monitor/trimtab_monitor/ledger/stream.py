@@ -6,7 +6,7 @@ the power of the reading beside is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,13 +15,24 @@ from trimtab_monitor.ledger.check import Check
 from trimtab_monitor.ledger.edges import GRACE_US, Edges
 from trimtab_monitor.ledger.gauge import Gauge
 from trimtab_monitor.ledger.power import MAX_INTERVAL_US
-from trimtab_monitor.ledger.reading import Counts, Reading
-from trimtab_monitor.ledger.spans import Span, counted_elsewhere, gaps_us, span_at, span_before, start_span
+from trimtab_monitor.ledger.reading import LATEST_S, Counts, Reading
+from trimtab_monitor.ledger.spans import (
+    Span,
+    counted_elsewhere,
+    gaps_us,
+    read_us,
+    span_at,
+    span_before,
+    start_span,
+)
 from trimtab_monitor.ledger.tally import Entry, Tally
-from trimtab_monitor.ledger.units import SECOND_US, Piece
+from trimtab_monitor.ledger.units import MINUTE_US, SECOND_US, Piece
 
 _DOUBT_US: Final = 10 * SECOND_US
 """A counter that differs from power for as long as this is doubted, though not judged yet."""
+
+_LAG_US: Final = MINUTE_US
+"""So far apart batches of several ranks may be: only what lacks for longer is a device that went away."""
 
 
 @dataclass(slots=True)
@@ -29,7 +40,8 @@ class Stream:
     """One device's part of the ledger.
 
     `spans` is the time covered by its readings, `lead` and `tail` what is told, until more is known, of the
-    time from the run's beginning to the first of them and from the last of them to the run's end.
+    time from the run's beginning to the first of them and from the last of them to the run's end. `empty_us`
+    is when it was read last without any value, `left_us` when the run began again without it.
     """
 
     host: str
@@ -42,6 +54,8 @@ class Stream:
     edges: Edges = field(default_factory=Edges)
     lead: Entry | None = None
     tail: Entry | None = None
+    empty_us: int = 0
+    left_us: int | None = None
 
     @property
     def counts(self) -> Counts:
@@ -79,12 +93,14 @@ class Stream:
             return []
         told: list[Piece] = []
         span = span_before(self.spans, reading.time_us)
+        self.left_us = None
         if span is not None:
             told += self._doubt_edges(span, reading)
         if span is None:
             self._start_span(reading)
         elif span.last.has_value and not reading.has_value:
             self.counts.missing += 1
+            self.empty_us = max(self.empty_us, reading.time_us)
             return told
         else:
             is_early, is_trusted = self._is_early(span), self.check.is_trusted
@@ -100,6 +116,8 @@ class Stream:
         edges, told = self.edges, list[Piece]()
         if edges.end_us is not None and time_us >= edges.end_us:
             told += self._go_on()
+        if self.left_us is None and self.spans and time_us > self.spans[-1].last.time_us:
+            self.left_us = time_us
         is_earlier = edges.begin_us is None or time_us < edges.begin_us
         if is_earlier and not any(span.last.time_us < time_us - GRACE_US for span in self.spans):
             told += edges.move(time_us, edges.end_us)
@@ -115,8 +133,11 @@ class Stream:
         told = edges.move(edges.begin_us, time_us) if is_over else []
         return told + self._hold()
 
-    def told(self) -> dict[str, Tally]:
-        """By method; time between covered spans is a gap, which late readings may still fill."""
+    def told(self, host: Sequence[Span] = ()) -> dict[str, Tally]:
+        """By method; time between covered spans is a gap, which late readings may still fill.
+
+        So is the time since, in which it was read without a value or others of its `host` were read.
+        """
         told = {method: replace(tally) for method, tally in self.tallies.items() if tally != Tally()}
         if self.method != "counter" and self.method in told:
             _widen(told[self.method], self.gauge.power.stale_uj)
@@ -124,6 +145,7 @@ class Stream:
             if self.check.is_trusted and span.block.checked_us >= _DOUBT_US and span.block.is_unsound:
                 told.setdefault("counter", Tally()).add(span.block.doubt().amount)
         holes_us = gaps_us(self.spans)
+        holes_us += self._silent_us(host)
         if holes_us:
             hole = self.gauge.gap(0, holes_us, self.gauge.rate_w)
             told.setdefault(self.method, Tally()).add(hole.amount)
@@ -133,6 +155,17 @@ class Stream:
         return told
 
     # --- inside ---
+
+    def _silent_us(self, host: Sequence[Span]) -> int:
+        """How long it gave no value, as far as that is not told yet."""
+        if self.tail is not None or not self.spans:
+            return 0
+        last_us = self.spans[-1].last.time_us
+        edges_us = (each for each in (self.edges.end_us, self.left_us) if each is not None)
+        until_us = min(edges_us, default=LATEST_S * SECOND_US)
+        empty_us = min(self.empty_us, until_us) - last_us
+        others_us = read_us(host, last_us, until_us)
+        return max(empty_us if self.gauge.is_far(empty_us) else 0, others_us if others_us > _LAG_US else 0)
 
     def _book(self, entries: Iterable[Entry]) -> list[Piece]:
         return [piece for entry in entries for piece in self.edges.book(entry)]
@@ -220,7 +253,13 @@ class Stream:
         span = None if end_us is None or span_at(self.spans, end_us) else span_before(self.spans, end_us)
         if end_us is None or span is None:
             return None
-        return self.gauge.hold(span.last, span.last.time_us, end_us)
+        return self.gauge.hold(span.last, span.last.time_us, end_us, self._mean_w())
+
+    def _mean_w(self) -> float | None:
+        """The mean power of its measured time."""
+        measured_us = sum(tally.measured_us for tally in self.tallies.values())
+        energy_uj = sum(tally.energy_uj for tally in self.tallies.values())
+        return energy_uj / measured_us if measured_us > 0 else None
 
 
 def _widen(tally: Tally, by_uj: int) -> None:

@@ -48,8 +48,8 @@ _NAMES: Final = tuple(field.name for field in fields(Tally))
 class Entry:
     """What is told of [`start_us`, `end_us`) by one method.
 
-    `start_w` and `end_w` are the power at its ends, None where it counts as spread evenly. `most_w` is the
-    most that the device draws: what a cut is uncertain by.
+    `start_w` and `end_w` are the power at its ends, None where it counts as spread evenly, and `before_w` the
+    mean before it, if known. `most_w` is the most that the device draws: what a cut is uncertain by.
     """
 
     start_us: int
@@ -59,6 +59,7 @@ class Entry:
     start_w: float | None = None
     end_w: float | None = None
     most_w: float = 0.0
+    before_w: float | None = None
 
     def taken_back(self) -> Entry:
         """What corrects it to nothing."""
@@ -109,8 +110,18 @@ def _by_power(entry: Entry, even: Tally, before_us: int, after_us: int) -> Tally
     mean_w = amount.energy_uj / length_us
     beyond = (mean_w if entry.start_w is None else entry.start_w) * before_us
     beyond += (mean_w if entry.end_w is None else entry.end_w) * after_us
+    if entry.before_w is not None and not before_us:
+        beyond = _beyond_the_end(amount.energy_uj - entry.before_w * (length_us - after_us), beyond)
     even.energy_uj = amount.energy_uj - min(round(beyond), amount.energy_uj)
     most_beyond = round(entry.most_w * (before_us + after_us))
     even.low_uj = min(even.energy_uj, max(0, amount.low_uj - most_beyond))
     even.high_uj = max(even.energy_uj, amount.high_uj)
     return even
+
+
+def _beyond_the_end(by_rate: float, by_power: float) -> float:
+    """What lies beyond the end if the rate before went on up to it; the power after it may show time before it.
+
+    So it is where load falls as the run ends. Where that leaves less than nothing, the rate did not go on.
+    """
+    return by_rate if 0 <= by_rate < by_power else by_power
