@@ -132,6 +132,7 @@ def estimate(
     unseen_us = interval_us - window_us
     shown_uj = near_w * window_us
     energy_uj = shown_uj + (previous_w + near_w) / 2 * unseen_us
+    energy_uj += _lag_uj(field, previous_w, near_w, interval_us)
     low_uj = shown_uj + min(previous_w, near_w) * unseen_us
     high_uj = shown_uj + max(previous_w, near_w) * unseen_us
     if field.method == "power_average":
@@ -149,11 +150,26 @@ def _held(field: PowerField, power_w: float, interval_us: int, least_w: float) -
     return Estimate(round(energy_uj), round(min(least_w, power_w) * interval_us), math.ceil(most_uj))
 
 
+def _lag_uj(field: PowerField, previous_w: float, near_w: float, interval_us: int) -> float:
+    """What a reading whose window reaches back before the interval tells too little of a power that rises.
+
+    The mean of what it says if power was even in its own window (nothing), and if it was even in the window
+    before: then what both windows show is known, and taken off. Summed up that moves readings by half a
+    window, by which they lag: a step of power is told exactly.
+    """
+    if field.method != "power_average" or field.window_us is None or field.window_us <= interval_us:
+        return 0.0
+    lag_uj = (near_w - previous_w) * (field.window_us - interval_us) / 2
+    shown_uj = near_w * interval_us
+    return min(max(lag_uj, -shown_uj), max(0.0, field.most_w * interval_us - shown_uj))
+
+
 def _overlap_uj(field: PowerField, previous_w: float, near_w: float, interval_us: int) -> float:
-    """What readings of overlapping windows may have of the time before."""
+    """What readings of overlapping windows may have of the time before, or lack of their own."""
     if field.window_us is None or field.window_us <= interval_us:
         return 0.0
-    return abs(near_w - previous_w) * min(field.window_us - interval_us, interval_us)
+    overlap_us = field.window_us - interval_us
+    return abs(near_w - previous_w) * max(min(overlap_us, interval_us), overlap_us / 2)
 
 
 def _seen(

@@ -181,7 +181,7 @@ class Stream:
         return told
 
     def _is_early(self, span: Span) -> bool:
-        """Whether what its last reading averages may lie before the run, so that the next says more of its start."""
+        """Whether its last reading averages time before the run: the next says more of its start."""
         window_us = self.gauge.power.window_us if self.gauge.power.method == "power_average" else None
         if window_us is None or span is not self.spans[0] or span.first.power_w is None:
             return False

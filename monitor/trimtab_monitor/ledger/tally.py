@@ -120,8 +120,9 @@ def _by_power(entry: Entry, even: Tally, before_us: int, after_us: int) -> Tally
 
 
 def _beyond_the_end(by_rate: float, by_power: float) -> float:
-    """What lies beyond the end if the rate before went on up to it; the power after it may show time before it.
+    """What lies beyond the end if the rate before went on up to it, or if power was as it was read after it.
 
-    So it is where load falls as the run ends. Where that leaves less than nothing, the rate did not go on.
+    That may show time before the end too, and tell too much where load falls as the run ends. A rate that
+    leaves less than nothing did not go on.
     """
     return by_rate if 0 <= by_rate < by_power else by_power

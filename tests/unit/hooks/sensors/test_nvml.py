@@ -171,7 +171,7 @@ def test_readings_never_go_back_in_time() -> None:
     assert len(times) == 4, "the renewal before 1003.0 is not told once more"
 
 
-def test_without_a_counter_an_averaged_power_is_read_as_it_is_renewed() -> None:
+def test_without_a_counter_an_averaged_power_bears_its_renewals_the_last_one_within_the_run() -> None:
     found = machine(Board("GPU-a", energy_mj=None))
     found.driver.boards[0].average_mw = Counting(found)
     (sensor,) = found.probe.sensors
@@ -179,8 +179,8 @@ def test_without_a_counter_an_averaged_power_is_read_as_it_is_renewed() -> None:
     (first,) = sensor.read_first()
     found.now = 1060.0
     (last,) = sensor.read_last()
-    assert [first.time, last.time] == pytest.approx([1000.06, 1060.06], abs=0.006)
-    assert [first.power_w, last.power_w] == pytest.approx([60_036.0, 96_036.0])
+    assert [first.time, last.time] == pytest.approx([1000.06, 1059.96], abs=0.006)
+    assert [first.power_w, last.power_w] == pytest.approx([60_036.0, 95_976.0])
 
 
 def test_a_momentary_power_is_not_waited_for() -> None:
