@@ -24,6 +24,7 @@ LIBRARY: Final = "libnvidia-ml.so.1"
 SCRIPT: Final = "FAKE_NVML_SCRIPT"
 """The variable that names the script's file."""
 _SOURCES: Final = Path(__file__).parent / "driver"
+# No soname: a library of that name in this process would be taken for the machine's driver from then on.
 _FLAGS: Final = (
     "-std=gnu11",
     "-O1",
@@ -32,7 +33,6 @@ _FLAGS: Final = (
     "-Wall",
     "-Wextra",
     "-Werror",
-    f"-Wl,-soname,{LIBRARY}",
 )
 
 
