@@ -60,7 +60,8 @@ class Engine:
         self._pending = CommitBuilder(self._position)
         self._next_commit = clock()
         self._stopping = threading.Event()
-        self._commit_wanted = threading.Event()
+        self._wanting = threading.Lock()
+        self._wanted = self._position
         self._worker = Worker("fold", self._run, on_crash)
         self.progress = Progress(self._position)
         self.committed = Progress(self._position)
@@ -93,7 +94,8 @@ class Engine:
         """
         end = self._store.log.end()
         if self.committed.position < end:
-            self._commit_wanted.set()
+            with self._wanting:
+                self._wanted = max(self._wanted, end)
             self._store.log.wake()
             self.committed.wait(end, timeout)
 
@@ -106,7 +108,7 @@ class Engine:
         self._commit()
 
     def _patience(self) -> float:
-        if self._commit_wanted.is_set():
+        if self.committed.position < self._wanted:
             return 0.0
         if self._pending.is_empty(self._position):
             return IDLE_S
@@ -122,16 +124,16 @@ class Engine:
             return False
         if records:
             self._fold(records)
-        if self._is_due(more_waits=len(records) == CHUNK):
+        if self._is_due():
             self._commit()
         if not self._pending.has_effects:
             self.progress.advance(self._position)
         return bool(records)
 
-    def _is_due(self, *, more_waits: bool) -> bool:
+    def _is_due(self) -> bool:
         if self._pending.has_effects or self._clock() >= self._next_commit:
             return True
-        return self._commit_wanted.is_set() and not more_waits
+        return self.committed.position < self._wanted <= self._position
 
     def _fold(self, records: Sequence[Record]) -> None:
         for run, entries in self._by_run(records).items():
@@ -174,7 +176,6 @@ class Engine:
 
     def _commit(self) -> None:
         self._next_commit = self._clock() + self._settings.storage.snapshot_every_s
-        self._commit_wanted.clear()
         if self._pending.is_empty(self._position):
             return
         commit = self._pending.build(self._position, self._fleet)

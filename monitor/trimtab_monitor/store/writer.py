@@ -145,6 +145,7 @@ class Writer:
 
 
 def _passing(error: Exception) -> StoreUnavailable | None:
-    if not isinstance(error, sqlite3.Error) or error.sqlite_errorcode & 0xFF not in _PASSING:
+    code = getattr(error, "sqlite_errorcode", None)  # the module's own errors have none
+    if not isinstance(error, sqlite3.Error) or code is None or code & 0xFF not in _PASSING:
         return None
     return StoreUnavailable(f"{error} ({error.sqlite_errorname})")

@@ -77,6 +77,16 @@ def test_one_that_fails_does_not_spoil_the_others(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_an_error_that_sqlite_has_no_code_for_is_told_to_who_waits(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
+    writer = Writer(connection)
+    unfit = writer.submit(lambda c: c.execute("SELECT ?", ()))
+    assert isinstance(unfit.exception(10), sqlite3.ProgrammingError)
+    assert writer.submit(lambda c: c.execute("SELECT 1").fetchone()).result(10) == (1,)
+    writer.close()
+    connection.close()
+
+
 def test_nobody_can_take_back_what_he_submitted(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "trimtab.db")
     future = store.log.append(batch(1))

@@ -214,3 +214,24 @@ def test_many_runs_at_once(runs: int) -> None:
     engine.stop()
     assert [last_step(store, f"run-{number}") for number in range(runs)] == list(range(1, runs + 1))
     assert engine.live == runs
+
+
+def test_who_asks_while_others_are_served_is_served_next() -> None:
+    """What he asks for came after the fold had read the log, and before it commits what it read."""
+    store = MemoryStore()
+    register(store, "r")
+
+    def asked_meanwhile(state: RunState, entry: Entry, settings: Settings) -> Effects:
+        if isinstance(entry, BatchReceived) and list(entry.batch.step) == [1]:
+            send(store, "r", 2)
+            engine.refresh(0.0)
+        return fold(state, entry, settings)
+
+    send(store, "r", 1)
+    crashes = ToldOfCrashes()
+    engine = Engine(store, SETTINGS, listener=NobodyListens(), on_crash=crashes, fold_one=asked_meanwhile)
+    engine.start()
+    assert engine.committed.wait(3, 10.0)
+    assert last_step(store, "r") == 2
+    engine.stop()
+    assert crashes.names == []
