@@ -15,6 +15,20 @@ MINUTE_US: Final = 60 * MICRO
 HOUR_US: Final = 3_600 * MICRO
 
 
+def energy_in_words(joules: float) -> str:
+    """Joules for people, as J, Wh, kWh or MWh.
+
+    >>> energy_in_words(42_000), energy_in_words(7.2e9), energy_in_words(0.0498)
+    ('11.67 Wh', '2.000 MWh', '0.0498 J')
+    """
+    kwh = joules / JOULES_PER_KWH
+    if kwh < 0.001:
+        return f"{joules:.3g} J" if 0 < joules < 1 else f"{joules:.1f} J"
+    if kwh < 1:
+        return f"{kwh * 1_000:.2f} Wh"
+    return f"{kwh:,.3f} kWh" if kwh < 1_000 else f"{kwh / 1_000:,.3f} MWh"
+
+
 def micros(seconds: float) -> int:
     """Seconds as whole microseconds."""
     return round(seconds * MICRO)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from math import isclose
 from typing import Any, Final
 
-from trimtab_monitor.ledger.units import JOULES_PER_KWH
+from trimtab_monitor.ledger.units import energy_in_words
 
 UNKNOWN: Final = "not known"
 
@@ -14,17 +15,10 @@ UNKNOWN: Final = "not known"
 def energy(joules: float | None) -> str:
     """Joules as J, Wh, kWh or MWh.
 
-    >>> energy(42_000), energy(7.2e9), energy(0.0498), energy(None)
-    ('11.67 Wh', '2.000 MWh', '0.0498 J', 'not known')
+    >>> energy(42_000), energy(None)
+    ('11.67 Wh', 'not known')
     """
-    if joules is None:
-        return UNKNOWN
-    kwh = joules / JOULES_PER_KWH
-    if kwh < 0.001:
-        return f"{joules:.3g} J" if 0 < joules < 1 else f"{joules:.1f} J"
-    if kwh < 1:
-        return f"{kwh * 1_000:.2f} Wh"
-    return f"{kwh:,.3f} kWh" if kwh < 1_000 else f"{kwh / 1_000:,.3f} MWh"
+    return UNKNOWN if joules is None else energy_in_words(joules)
 
 
 def mass(grams: float | None) -> str:
@@ -48,6 +42,8 @@ def litres(volume: float) -> str:
     >>> litres(12.345), litres(202_500)
     ('12.3 l', '202.50 m3')
     """
+    if 0 < volume < 0.001:
+        return "under 0.001 l"
     return f"{volume:.3g} l" if volume < 999.5 else f"{volume / 1_000:,.2f} m3"
 
 
@@ -78,6 +74,12 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 86_400:.1f} days"
 
 
+def steps(report: Mapping[str, Any]) -> str:
+    """How many steps the run made, and in which time if that is known."""
+    lasted = report["duration_s"]
+    return f"{report['steps']} steps" + (f" in {duration(lasted)}" if lasted is not None else "")
+
+
 def share(part: float | None, whole: float | None) -> str:
     """A part as percent of the whole, in parentheses; nothing where it cannot be told."""
     return f" ({part / whole:.1%})" if part is not None and whole else ""
@@ -91,13 +93,22 @@ def pue(factors: Mapping[str, Any]) -> str:
 def place(factors: Mapping[str, Any]) -> str:
     """Where the location-based intensity is from: `France 2024, 44.18 g/kWh`, or the mean of live values."""
     location = factors["location"]
-    mean, given = location.get("mean_g_per_kwh"), location["g_per_kwh"]
-    if mean is not None and (given is None or not isclose(mean, given, rel_tol=1e-9)):
-        return mean_of_hours(mean)
-    if given is None:
+    used = intensity(factors)
+    if used is None:
         return ""
+    if used != location["g_per_kwh"]:
+        return mean_of_hours(used)
     where = f"{location['name']} {location['year']}, " if "name" in location else ""
-    return f"{where}{given:g} g/kWh"
+    return f"{where}{used:g} g/kWh"
+
+
+def intensity(factors: Mapping[str, Any]) -> float | None:
+    """The location-based intensity in g/kWh: the one that holds for all hours, or the mean of theirs."""
+    location = factors["location"]
+    mean: float | None = location.get("mean_g_per_kwh")
+    given: float | None = location["g_per_kwh"]
+    is_given = mean is None or (given is not None and isclose(mean, given, rel_tol=1e-9))
+    return given if is_given else mean
 
 
 def mean_of_hours(g_per_kwh: float) -> str:
@@ -107,10 +118,10 @@ def mean_of_hours(g_per_kwh: float) -> str:
 
 def hardware(report: Mapping[str, Any]) -> str:
     """The GPUs that were used: `8 NVIDIA H100`; empty if none was read."""
-    gpus = {(row["host"], row["device"]) for row in report["energy"]["by"] if row["component"] != "host"}
-    parts = {row["device"] for row in report["energy"]["by"] if row["component"] in ("gpu", "module")}
-    names = [report["devices"][device] for host, device in sorted(gpus) if device in parts]
-    return ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names)))
+    rows = report["energy"]["by"]
+    gpus = {(row["host"], row["device"]) for row in rows if row["component"] in ("gpu", "module")}
+    names = Counter(report["devices"][device] for _, device in gpus)
+    return ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
 
 
 def origin(told: Mapping[str, Any]) -> list[str]:

@@ -35,10 +35,9 @@ def comparison_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
-    steps, lasted = report["steps"], figures.duration(report["duration_s"])
     yield f"# Run {_cell(report['run'])}"
     yield ""
-    yield f"{report['status']}, {steps} steps in {lasted}."
+    yield f"{report['status']}, {figures.steps(report)}."
     yield ""
     if report["origin"]:
         yield f"From: {_cell('; '.join(figures.origin(report['origin'])))}"

@@ -7,6 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trimtab_monitor.report import figures
+
 
 def as_csv(reports: Sequence[Mapping[str, Any]]) -> str:
     """A header and a line a run; an empty field is not known."""
@@ -19,8 +21,7 @@ def as_csv(reports: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _line(report: Mapping[str, Any]) -> dict[str, Any]:
-    lost, location = report["lost_work"], report["factors"]["location"]
-    mean = location.get("mean_g_per_kwh")
+    lost = report["lost_work"]
     return {
         "run": report["run"],
         "project": report["project"],
@@ -35,7 +36,7 @@ def _line(report: Mapping[str, Any]) -> dict[str, Any]:
         "energy_gap_seconds": report["gap_seconds"],
         "facility_joules": report["facility_joules"],
         "pue": report["factors"]["pue"]["value"],
-        "intensity_g_per_kwh": location["g_per_kwh"] if mean is None else mean,
+        "intensity_g_per_kwh": figures.intensity(report["factors"]),
         "emissions_location_g": report["emissions_g"]["location"],
         "emissions_market_g": report["emissions_g"]["market"],
         "emissions_marginal_g": report["marginal_g"],

@@ -40,8 +40,7 @@ def _compared(reports: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
 
 
 def _sections(report: Mapping[str, Any]) -> Iterator[RenderableType]:
-    steps, lasted = report["steps"], figures.duration(report["duration_s"])
-    yield Text(f"Run {report['run']} ({report['status']}): {steps} steps in {lasted}", style="bold")
+    yield Text(f"Run {report['run']} ({report['status']}): {figures.steps(report)}", style="bold")
     if report["origin"]:
         yield Text("; ".join(figures.origin(report["origin"])), style="dim")
     yield _summary(report)

@@ -109,7 +109,7 @@ def test_what_went_wrong_with_readings_is_said() -> None:
     notes = " ".join(priced(made, EnergySettings())["notes"])
     for word in (
         "57.0 device seconds",
-        "perhaps 5700.0 J",
+        "perhaps 1.58 Wh",
         "modelled",
         "1 readings lay",
         "nonsense",
