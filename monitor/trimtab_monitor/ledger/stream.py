@@ -104,6 +104,8 @@ class Stream:
             return told
         else:
             is_early, is_trusted = self._is_early(span), self.check.is_trusted
+            if is_early:
+                self._forget_before(span, reading)
             told += self._book(self._measure(span, reading))
             if is_early:
                 span.first = span.first._replace(power_w=self.gauge.rate_w)
@@ -186,6 +188,13 @@ class Stream:
         if window_us is None or span is not self.spans[0] or span.first.power_w is None:
             return False
         return span.last.time_us < span.first.time_us + 3 * window_us // 4
+
+    def _forget_before(self, span: Span, reading: Reading) -> None:
+        """Power from before the run says nothing of the time that the window of its first reading leaves out."""
+        window_us, begin_us, last = self.gauge.power.window_us or 0, self.edges.begin_us, span.last
+        is_before = begin_us is not None and last.time_us < begin_us + window_us
+        if is_before and reading.power_w is not None and reading.time_us > last.time_us + window_us:
+            span.last = last._replace(power_w=reading.power_w)
 
     def _start_span(self, reading: Reading) -> None:
         if self.spans and reading.time_us > self.spans[-1].last.time_us:

@@ -14,6 +14,8 @@ Number = TypeVar("Number", int, float)
 
 LONGEST_WAIT_S: Final = 0.3
 POLL_S: Final = 0.005
+USUAL_S: Final = 0.1
+"""How often boards renew what they tell."""
 _EARLY_POLLS: Final = 1.5
 _POLLS_ABOUT: Final = 3.5
 """Where the next renewal is expected, it is asked for from so many polls before, for so many."""
@@ -130,7 +132,7 @@ class Edges(Generic[Number]):
 
     def _is_slow(self, read: Renewal[Number]) -> bool:
         """Tell whether the driver is too slow to tell one renewal from the next."""
-        return self._usual_s is not None and read.error_s > self._usual_s / 4
+        return read.error_s > (self._usual_s or USUAL_S) / 4
 
     def _watch(self, renewals: int) -> list[Renewal[Number]]:
         """Return a reading, and the renewals after it: so many if they come in time."""
