@@ -15,7 +15,7 @@ from energy_bench.powercap import PowercapTree, Writer
 from energy_bench.tool_process import Contender, Stage, ToolError, ToolProcess, start
 from energy_bench.trace import Ramp, Trace
 
-IMPORT_S: Final = 7.0
+IMPORT_S: Final = 12.0
 """From the start of the processes: their imports take a while."""
 SET_UP_S: Final = 8.0
 """So long before the job peers are started: some take seconds, while the boards draw next to nothing."""

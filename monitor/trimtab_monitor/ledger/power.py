@@ -39,6 +39,8 @@ _PERIODS_KEPT: Final = 5
 _UNKNOWN_SEEN: Final = 0.25
 """The share of the time that a GPU's momentary power shows where the sensor does not say: the least found on
 boards (A100, H100: 25 of 100 ms; SC24, "Accurate and Convenient Energy Measurements for GPUs")."""
+_USUAL_UPDATE_US: Final = SECOND_US // 10
+"""So often counters are renewed, and seen to be at the ends of a run, unless the driver is slow."""
 _AVERAGE_ERROR: Final = 0.01
 _IDLE_SHARE: Final = 0.15
 
@@ -63,6 +65,11 @@ class PowerField:
     def stale_uj(self) -> int:
         """What may have been used at either end of a run since the readings there were renewed."""
         return 0 if self.method in MODELS else round(self.update_us * self.most_w)
+
+    @property
+    def blurred_uj(self) -> int:
+        """What of a counter the moments of its first and last reading leave open: the driver is slow."""
+        return round(max(0, self.update_us - _USUAL_UPDATE_US) * self.most_w)
 
     def is_checked_by(self, interval_us: int) -> bool:
         """Whether readings so far apart show enough of the time to find a counter wrong."""

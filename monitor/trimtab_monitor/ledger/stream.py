@@ -6,8 +6,9 @@ the power of the reading beside is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 from trimtab import wire
@@ -19,7 +20,6 @@ from trimtab_monitor.ledger.reading import LATEST_S, Counts, Reading
 from trimtab_monitor.ledger.spans import (
     Span,
     counted_elsewhere,
-    gaps_us,
     read_us,
     span_at,
     span_before,
@@ -96,8 +96,8 @@ class Stream:
         self.left_us = None
         if span is not None:
             told += self._doubt_edges(span, reading)
-        if span is None:
-            self._start_span(reading)
+        if span is None or self._leaves_a_hole(span, reading):
+            span = self._start_span(reading)
         elif span.last.has_value and not reading.has_value:
             self.counts.missing += 1
             self.empty_us = max(self.empty_us, reading.time_us)
@@ -111,7 +111,7 @@ class Stream:
                 span.first = span.first._replace(power_w=self.gauge.rate_w)
             if is_trusted and not self.check.is_trusted:
                 self.spans[0].first = self.spans[0].first._replace(power_w=reading.power_w)
-        return told + self._hold()
+        return told + self._join(span) + self._hold()
 
     def open(self, time_us: int) -> list[Piece]:
         """The run began, or goes on after it had ended; what was read before is not its own."""
@@ -141,15 +141,13 @@ class Stream:
         So is the time since, in which it was read without a value or others of its `host` were read.
         """
         told = {method: replace(tally) for method, tally in self.tallies.items() if tally != Tally()}
-        if self.method != "counter" and self.method in told:
-            _widen(told[self.method], self.gauge.power.stale_uj)
+        if self.method in told:
+            power = self.gauge.power
+            _widen(told[self.method], power.blurred_uj if self.method == "counter" else power.stale_uj)
         for span in self.spans:
             if self.check.is_trusted and span.block.checked_us >= _DOUBT_US and span.block.is_unsound:
                 told.setdefault("counter", Tally()).add(span.block.doubt().amount)
-        holes_us = gaps_us(self.spans)
-        holes_us += self._silent_us(host)
-        if holes_us:
-            hole = self.gauge.gap(0, holes_us, self.gauge.rate_w)
+        for hole in self._holes(self._silent_us(host)):
             told.setdefault(self.method, Tally()).add(hole.amount)
         for tally in told.values():
             tally.low_uj = max(0, min(tally.low_uj, tally.energy_uj))
@@ -190,19 +188,50 @@ class Stream:
         return span.last.time_us < span.first.time_us + 3 * window_us // 4
 
     def _forget_before(self, span: Span, reading: Reading) -> None:
-        """Power from before the run says nothing of the time that the window of its first reading leaves out."""
+        """Power from before the run says nothing of what the first window in it leaves out."""
         window_us, begin_us, last = self.gauge.power.window_us or 0, self.edges.begin_us, span.last
         is_before = begin_us is not None and last.time_us < begin_us + window_us
         if is_before and reading.power_w is not None and reading.time_us > last.time_us + window_us:
             span.last = last._replace(power_w=reading.power_w)
 
-    def _start_span(self, reading: Reading) -> None:
-        if self.spans and reading.time_us > self.spans[-1].last.time_us:
+    def _holes(self, silent_us: int) -> Iterator[Entry]:
+        """Time of the run between spans, and since its last reading: nothing is known of it."""
+        edges = self.edges
+        for span, later in pairwise(self.spans):
+            start_us = max(span.last.time_us, edges.begin_us or 0)
+            end_us = later.start_us if edges.end_us is None else min(later.start_us, edges.end_us)
+            if later.start_us - span.last.time_us <= MAX_INTERVAL_US and start_us < end_us:
+                yield self.gauge.gap(start_us, end_us, self.gauge.neighbours_w(span.last, later.first))
+        if silent_us:
+            yield self.gauge.gap(0, silent_us, self.gauge.rate_w)
+
+    def _leaves_a_hole(self, span: Span, reading: Reading) -> bool:
+        """Whether nothing tells of the time between, so that late readings may."""
+        if span.counter is not None or reading.counter is not None:
+            return False
+        has_values = span.last.has_value and reading.has_value
+        return has_values and self.gauge.is_far(reading.time_us - span.last.time_us)
+
+    def _start_span(self, reading: Reading) -> Span:
+        if self.spans and reading.time_us > self.spans[-1].last.time_us + MAX_INTERVAL_US:
             self.counts.jumps += 1
-        joined_us = start_span(self.spans, reading)
+        span, joined_us = start_span(self.spans, reading)
         if joined_us:
             gap = self.gauge.gap(0, joined_us, self.gauge.rate_w)
             self.edges.count(gap)
+        return span
+
+    def _join(self, span: Span) -> list[Piece]:
+        """A span that came up to the next becomes one with it, as earlier readings may come later."""
+        later = next((each for each in self.spans if each.start_us > span.last.time_us), None)
+        if later is None or self.gauge.is_far(later.start_us - span.last.time_us):
+            return []
+        if None not in (span.counter, later.first.counter) and span.counter > later.first.counter:
+            return []
+        told = self._book(self.gauge.measure(span, later.first))
+        later.follow(span)
+        self.spans.remove(span)
+        return told
 
     def _doubt_edges(self, span: Span, reading: Reading) -> list[Piece]:
         """Two readings beyond an edge show that the run did not begin or end there.

@@ -93,7 +93,7 @@ class NvmlSensor:
 
     def read_first(self) -> list[Reading]:
         """Read at the first renewals of the counter; see EdgeSensor."""
-        counts = self._at_renewals(self._counts.first(), self._meter.power_w)
+        counts = self._at_renewals(self._told_apart(self._counts.first()), self._meter.power_w)
         return counts or self._read(self._powers.renewed)
 
     def read_last(self) -> list[Reading]:
@@ -102,7 +102,7 @@ class NvmlSensor:
         Of an averaged power the renewal before is read: the next shows time beyond the end too.
         """
         try:
-            counts = self._at_renewals(self._counts.last(), self._meter.power_now_w)
+            counts = self._at_renewals(self._told_apart(self._counts.last()), self._meter.power_now_w)
             return counts or self._read(self._powers.before)
         finally:
             self._xids.close()
@@ -114,6 +114,10 @@ class NvmlSensor:
         if ecc_errors:
             faults.append(Fault(self.device, self._clock(), ecc_uncorrected_errors=ecc_errors))
         return faults
+
+    def _told_apart(self, counts: list[Renewal[int]]) -> list[Renewal[int]]:
+        self._meter.blur(self._counts.took_s)
+        return counts
 
     def _at_renewals(
         self, counts: list[Renewal[int]], read_power_w: Callable[[], float | None]

@@ -37,7 +37,8 @@ class Renewal(NamedTuple, Generic[Number]):
 class Edges(Generic[Number]):
     """Waits for renewals of what `ask` says, `longest_s` at most; `clock` is in seconds and never jumps.
 
-    What does not change, cannot be read or answers late is returned as far as it was read. Of what is renewed
+    What does not change, cannot be read or answers late is returned as far as it was read; `took_s` is how
+    long the last answer took. Of what is renewed
     every `usual_s`, nothing is asked until shortly before the next renewal, once the moment of one is known.
     """
 
@@ -59,6 +60,7 @@ class Edges(Generic[Number]):
         self._renewed_at: float | None = None
         self._value: Number | None = None
         self.period_s: float | None = None
+        self.took_s = 0.0
 
     def first(self) -> list[Renewal[Number]]:
         """Return two renewals in a row, and learn their period; of a counter that stands still a reading."""
@@ -178,5 +180,5 @@ class Edges(Generic[Number]):
     def _read(self) -> Renewal[Number] | None:
         asked_at = self._clock()
         value = self._ask()
-        took_s = self._clock() - asked_at
+        self.took_s = took_s = self._clock() - asked_at
         return None if value is None else Renewal(asked_at + took_s / 2, value, took_s / 2)

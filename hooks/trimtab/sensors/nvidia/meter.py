@@ -69,6 +69,14 @@ class Meter:
         """Read the power of this moment, if it is told."""
         return self.momentary.read_w(self.board) if self.momentary else None
 
+    def blur(self, took_s: float) -> None:
+        """Tell how old a reading may be, where calls take so long that renewals cannot be told apart."""
+        if self.power is None or self.power.update_s is None:
+            return
+        update_s = self.power.update_s + (took_s if took_s > self.power.update_s / 2 else 0.0)
+        self.by_counter = self.by_counter and replace(self.by_counter, power_update_s=update_s)
+        self.by_power = self.by_power and replace(self.by_power, power_update_s=update_s)
+
     def limit(self) -> None:
         """Ask how much the board may draw: it can be changed at any time."""
         limit_w = power_limit_w(self.board)
