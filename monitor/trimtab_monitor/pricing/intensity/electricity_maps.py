@@ -61,6 +61,7 @@ class ElectricityMaps:
         history = answer.get("history") if isinstance(answer, dict) else None
         if not isinstance(history, list):
             raise ProviderFailed(f"{self.getter.url}: the answer has no list `history`")
+        self._check(answer)
         return history
 
     def _ask(self, what: str) -> Any:

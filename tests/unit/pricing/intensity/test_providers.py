@@ -217,6 +217,13 @@ def test_an_intensity_that_cannot_be_is_refused(grid: GridServer, value: str) ->
         electricity_maps(grid).fetch(H0, CURRENT, NOW)
 
 
+def test_a_history_of_another_zone_is_refused_though_its_entries_name_none(grid: GridServer) -> None:
+    entry = '{"carbonIntensity": 50, "datetime": "2026-01-01T00:00:00Z"}'
+    grid.then(Answer(body=f'{{"zone": "DE", "history": [{entry}]}}'.encode()))
+    with pytest.raises(ValueRefused, match="zone is 'DE', we asked for 'FR'"):
+        electricity_maps(grid).fetch(H0, CURRENT, NOW)
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
