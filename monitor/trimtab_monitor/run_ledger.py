@@ -60,7 +60,7 @@ class RunLedgers:
         registration = state.registration
         lines = [
             *self.accounts.own_lines(registration, spent_of(state.ledger, body)),
-            *self.accounts.project_lines(registration.project, registration.phase),
+            *self.accounts.project_lines(registration),
         ]
         body["budget"] = {"lines": [line.as_json() for line in lines]}
         return body

@@ -17,7 +17,9 @@ from trimtab_monitor.store.protocols import State, Views
 from trimtab_monitor.summary import RunSummary
 
 KEPT_S: Final = 600.0
-"""For how long it is remembered what a run that is over has spent: factors may still come late."""
+KEPT_PART: Final = 0.1
+"""For how long it is remembered what a run that is over has spent, and for what part of the time since then:
+factors may still come late, and the later the fewer."""
 
 
 class Accounts:
@@ -49,12 +51,16 @@ class Accounts:
         limits = limits_of_run(registration.budget, self._settings.of_each_run)
         return [line_of(limit, spent, self._currency) for limit in limits]
 
-    def project_lines(self, project: str, phase: str | None) -> list[Line]:
-        """The limits that runs of this project and phase count to, with what all of them have spent."""
-        limits = self._settings.of_project(project, phase)
+    def project_lines(
+        self, registration: Registration, runs: Sequence[RunSummary] | None = None
+    ) -> list[Line]:
+        """The limits that a run counts to beside its own; `runs` are all of its project, none: read them."""
+        limits = self._settings.of_project(registration.project, registration.phase)
         if not limits:
             return []
-        runs = [run for run in self._views.summaries() if run.registration.project == project]
+        if runs is None:
+            every = self._views.summaries()
+            runs = [run for run in every if run.registration.project == registration.project]
         return [self._project_line(limit, runs) for limit in limits]
 
     def lines_of(self, project: str, runs: Sequence[RunSummary]) -> list[Line]:
@@ -87,4 +93,5 @@ class Accounts:
     def _keep(self, run: RunSummary, now: float, spent: Spent) -> None:
         with self._lock:
             self._kept = {name: kept for name, kept in self._kept.items() if now < kept[1]}
-            self._kept[run.run] = (run.heard, now + KEPT_S, spent)
+            until = now + max(KEPT_S, KEPT_PART * (now - run.heard))
+            self._kept[run.run] = (run.heard, until, spent)

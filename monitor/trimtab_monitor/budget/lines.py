@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from trimtab_monitor.budget.limits import Limit
 from trimtab_monitor.budget.spending import Spent
 from trimtab_monitor.budget.verdict import Reached, Told, level_to_tell
 
-_SET_FACTOR = {
-    "kwh": "no energy was measured",
+_NO_ENERGY: Final = "no energy was measured yet"
+_SET_FACTOR: Final = {
+    "kwh": _NO_ENERGY,
     "kg": "emissions are not known: set energy.place or energy.intensity_g_per_kwh",
     "cost": "cost is not known: set energy.price_per_kwh and energy.currency",
 }
@@ -30,6 +31,11 @@ class Line:
     def ratio(self) -> float | None:
         """What of it is used up, with what gaps may hide."""
         return None if self.most is None else self.most / self.limit.amount
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether it can never be reached with the settings as they are."""
+        return self.most is None and self.note != _NO_ENERGY
 
     def as_json(self) -> dict[str, Any]:
         """The shape in which the API and the report tell it."""
@@ -71,4 +77,7 @@ def line_of(limit: Limit, spent: Spent, currency: str) -> Line:
     if limit.quantity == "cost" and limit.currency not in (None, currency):
         return Line(limit, unit, None, None, f"it is in {limit.currency}, and costs are in {currency}")
     measured, most = spent.measured.get(limit.quantity), spent.most.get(limit.quantity)
-    return Line(limit, unit, measured, most, _SET_FACTOR[limit.quantity] if most is None else None)
+    if most is not None:
+        return Line(limit, unit, measured, most, None)
+    is_measured = spent.measured.get("kwh") is not None
+    return Line(limit, unit, None, None, _SET_FACTOR[limit.quantity] if is_measured else _NO_ENERGY)

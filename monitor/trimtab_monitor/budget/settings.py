@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trimtab_monitor.budget.limits import QUANTITIES, Limit, RunBudget
 
@@ -59,6 +59,13 @@ class BudgetSettings(BaseModel):
     projects: tuple[ProjectBudget, ...] = Field(
         default=(), description="Budgets of projects, and of phases of projects."
     )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        names = [limit.name for budget in self.projects for limit in budget.limits()]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"budget.projects: {twice}: it is set twice; keep one of them")
+        return self
 
     @property
     def of_each_run(self) -> RunBudget:

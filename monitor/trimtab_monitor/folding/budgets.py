@@ -24,8 +24,12 @@ def take_level(state: RunState, effects: Effects, telling: Telling, reached: Rea
     effects.told = True
     if before is not None and reached.level < before.level:
         _take_back(state, effects, telling, reached, now)
-    if reached.level > CALM and state.status in LIVE:
-        telling.incident(_incident(state, reached, now))
+    if reached.level <= CALM:
+        return
+    incident = _incident(state, reached, now)
+    telling.incident(incident)
+    if state.status == "finished":  # people are told, and nothing stays open that would page for ever
+        telling.incident(state.incidents.resolve(incident.id, state.last_step, now))
 
 
 def ask_to_stop(state: RunState, effects: Effects, now: float) -> None:
@@ -61,7 +65,7 @@ def _incident(state: RunState, reached: Reached, now: float) -> Incident:
     evidence = {"spent": reached.spent, "limit": reached.limit, "unit": reached.unit, "stop": reached.stop}
     severity: Severity = "critical" if reached.level >= USED_UP else "warning"
     summary = reached.sentence()
-    if reached.stop and reached.level >= USED_UP:
+    if reached.stop and reached.level >= USED_UP and state.status in LIVE:
         summary += "; the job is asked to stop at its next checkpoint"
     return state.incidents.open_special(
         KIND, severity, state.last_step, now, summary, evidence, metric=reached.name

@@ -37,7 +37,9 @@ def settings(receiver: Receiver, **budget: object) -> Settings:
     )
 
 
-def burn(url: str, run: str, seq: int, seconds: float, watts: float = WATTS) -> list[dict[str, object]]:
+def burn(
+    url: str, run: str, seq: int, seconds: float, watts: float = WATTS, *, ends: bool = False
+) -> list[dict[str, object]]:
     """A simulated device, told by another rank of the run: it draws so much for so long."""
     start = time.time() - 1000.0
     device = wire.Device(
@@ -50,7 +52,8 @@ def burn(url: str, run: str, seq: int, seconds: float, watts: float = WATTS) -> 
         time=array("d", [start + second for second in range(int(seconds) + 1)]),
         power_w=array("d", [watts] * (int(seconds) + 1)),
     )
-    batch = wire.Batch(rank=99, seq=seq, devices=[device])
+    end = {"kind": "run_end", "time": start + seconds, "status": "finished"}
+    batch = wire.Batch(rank=99, seq=seq, devices=[device], events=[end] if ends else [])
     headers = {"Content-Type": wire.MSGPACK}
     answer = httpx.post(f"{url}/v1/runs/{run}/batches", content=wire.encode(batch), headers=headers)
     assert answer.status_code == 200, answer.text
@@ -146,3 +149,13 @@ def test_runs_of_a_project_share_its_budget_phase_by_phase(receiver: Receiver, t
         assert told_of["total"]["kwh"] == pytest.approx(2.2)
         budgets = {line["name"]: line["ratio"] for line in told_of["budget"]["lines"]}
         assert budgets["kwh of gpt, pretraining"] == pytest.approx(0.85, rel=0.02)
+
+
+def test_a_run_that_ends_before_anybody_looked_is_told_all_the_same(
+    receiver: Receiver, tmp_path: Path, wait_for: Callable[[Callable[[], object]], None]
+) -> None:
+    with RunningCollector(tmp_path / "collector", settings(receiver, kwh=1.0)) as collector:
+        register(collector.url, "run")
+        burn(collector.url, "run", 0, 1.5 * 3600, ends=True)
+        assert told(receiver.wait_for(2)) == [("critical", "firing"), ("critical", "resolved")]
+        assert httpx.get(f"{collector.url}/v1/runs/run").json()["status"] == "finished"

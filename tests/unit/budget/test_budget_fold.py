@@ -135,10 +135,15 @@ def test_a_budget_that_is_raised_ends_the_alert_and_calls_the_job_back() -> None
     assert not saved(state).commands
 
 
-def test_nobody_is_paged_of_a_run_that_is_over() -> None:
+def test_a_run_that_ended_over_its_budget_is_told_and_leaves_nothing_open() -> None:
     state = new()
     tell(state, {"kind": "run_end", "status": "finished"})
     effects = reach(state, 1.0, stop=True)
-    assert not effects.alerts
+    (alert,) = effects.alerts.values()
+    assert (alert.severity, alert.state) == ("critical", "resolved")
+    assert "asked to stop" not in alert.summary
+    assert [each.destination for each in effects.deliveries].count("hook") == 2, "firing, then resolved"
+    assert not state.incidents.open
     assert not effects.commands
+    assert not reach(state, 1.0, stop=True)
     assert summarise(state).budgets["kwh"].level == 1.0

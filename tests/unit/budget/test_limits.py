@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from trimtab_monitor.budget.limits import RunBudget, limits_of_run
+from trimtab_monitor.budget.limits import Quantity, RunBudget, limits_of_run
 from trimtab_monitor.budget.lines import line_of
 from trimtab_monitor.budget.settings import BudgetSettings
 from trimtab_monitor.budget.spending import Spent
@@ -53,13 +53,21 @@ def test_what_gaps_may_hide_counts() -> None:
 
 
 def test_a_limit_in_another_currency_or_of_an_unknown_factor_is_told_and_never_reached() -> None:
-    spent = Spent({"cost": 99.0, "kg": None}, {"cost": 99.0, "kg": None})
+    known: dict[Quantity, float | None] = {"cost": 99.0, "kg": None, "kwh": 1.0}
+    spent = Spent(known, {**known, "kwh": None})
     limits = limits_of_run(OWN, RunBudget(kg=1.0))
     lines = {line.limit.name: line for line in (line_of(limit, spent, "USD") for limit in limits)}
     assert "EUR" in (lines["cost"].note or "")
     assert "energy.place" in (lines["kg"].note or "")
     assert "no energy" in (lines["kwh"].note or "")
     assert [line.reached(None, 0.8, 0.0) for line in lines.values()] == [None] * 3
+    assert {name for name, line in lines.items() if line.out_of_reach} == {"cost", "kg"}
+
+
+def test_before_any_energy_is_measured_nobody_is_told_to_set_a_price_that_may_be_set() -> None:
+    line = line_of(limits_of_run(RunBudget(cost=1.0), RunBudget())[0], Spent({}, {}), "USD")
+    assert line.note == "no energy was measured yet"
+    assert not line.out_of_reach
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
@@ -81,3 +89,9 @@ def test_a_run_counts_to_its_project_and_to_its_phase_of_it() -> None:
     ]
     assert [limit.name for limit in settings.of_project("gpt", "test-time")] == ["kwh of gpt"]
     assert settings.of_project("bert", None) == []
+
+
+def test_a_project_has_one_budget_of_each_quantity_and_phase() -> None:
+    twice = [{"project": "gpt", "kwh": 5}, {"project": "gpt", "kwh": 9, "kg": 1}]
+    with pytest.raises(ValidationError, match="kwh of gpt: it is set twice"):
+        BudgetSettings.model_validate({"projects": twice})
