@@ -35,11 +35,11 @@ def as_model_card(reports: Sequence[Report]) -> str:
 def _metadata(reports: Sequence[Report]) -> Iterator[str]:
     """YAML. A string in JSON is a string in YAML too, whatever is in it.
 
-    One run of which nothing is known makes the sum unknown: a card never tells too little, and the Hub reads
-    no `co2_eq_emissions` without `emissions`.
+    One run of which nothing is known, or not of all its hours, makes the sum unknown: a card never tells too
+    little, and the Hub reads no `co2_eq_emissions` without `emissions`.
     """
     location = reports[0]["factors"]["location"]
-    grams = [report["emissions_g"]["location"] for report in reports]
+    grams = [_grams(report) for report in reports]
     total = known_sum(grams)
     if total is None or None in grams:
         yield "# co2_eq_emissions: not known, see below for what to set"
@@ -54,6 +54,14 @@ def _metadata(reports: Sequence[Report]) -> Iterator[str]:
     hardware = sorted({figures.hardware(report) for report in reports} - {""})
     if hardware:
         yield f"  hardware_used: {json.dumps('; '.join(hardware))}"
+
+
+def _grams(report: Report) -> float | None:
+    """The emissions of all its energy; none if some of it has no intensity."""
+    if report["factors"]["location"].get("unpriced_kwh"):
+        return None
+    grams: float | None = report["emissions_g"]["location"]
+    return grams
 
 
 def _decimal(value: float) -> str:

@@ -27,13 +27,14 @@ FRANCE = EnergySettings(pue=1.2, place="FR", price_per_kwh=0.25, currency="EUR")
 
 
 class Constant:
-    """A provider that told the same of every hour."""
+    """A provider that told the same of every hour, or of the first ones only."""
 
-    def __init__(self, g_per_kwh: float) -> None:
+    def __init__(self, g_per_kwh: float, hours: int | None = None) -> None:
         self._g_per_kwh = g_per_kwh
+        self._hours = hours
 
     def sources(self, hours: Sequence[int]) -> Sequence[LiveSource]:
-        told = dict.fromkeys(hours, (self._g_per_kwh, False))
+        told = dict.fromkeys(hours[: self._hours], (self._g_per_kwh, False))
         return [LiveSource("somebody", "FR", "average", "lifecycle", "by Somebody", told)]
 
 
@@ -193,6 +194,13 @@ def test_a_model_card_without_a_place_claims_no_emissions() -> None:
     card = ModelCard(as_model_card([report(EnergySettings(), phase=None)]))
     assert "co2_eq_emissions" not in card.data
     assert "TRIMTAB_ENERGY__PLACE" in card.text
+
+
+def test_a_model_card_claims_no_emissions_of_a_part() -> None:
+    told = report(EnergySettings(), intensities=Constant(50.0, hours=1))
+    assert 0 < told["factors"]["location"]["unpriced_kwh"] < 1
+    assert told["emissions_g"]["location"] is not None
+    assert "co2_eq_emissions" not in ModelCard(as_model_card([told])).data
 
 
 # --- runs that are large, or not over ---
