@@ -187,7 +187,8 @@ class BatchFold:
 
     def _start(self, event: RunStart, batch: wire.Batch) -> None:
         state = self._state
-        state.began = event.time if state.began is None else state.began
+        if state.began is None and state.last_sample is None:
+            state.began = event.time
         step = event.step or 0
         entered = self._enter(batch.attempt, step, event.time)
         if batch.attempt > state.started:

@@ -249,6 +249,12 @@ class TestAttempts:
         tell(state, {"kind": "run_start", "step": 0, "time": 5000.0}, attempt=1)
         assert summarise(unpack(pack(state))).began == 1000.0
 
+    def test_a_start_after_steps_is_not_where_the_run_began(self) -> None:
+        state = new_run("run", NOW, Registration(project="gpt"), SETTINGS)
+        send(state, steps(1, 10))
+        tell(state, {"kind": "run_start", "step": 10, "time": 5000.0}, attempt=1)
+        assert summarise(state).began is None
+
     def test_a_step_that_goes_back_begins_an_attempt_too(self) -> None:
         state = new()
         send(state, steps(1, 100))
