@@ -19,6 +19,7 @@ from trimtab_monitor.ledger.power import (
     estimate,
     gap_limit_us,
     remember_period,
+    usual_us,
 )
 from trimtab_monitor.ledger.reading import Counts, Reading, power_field, uses_counter
 from trimtab_monitor.ledger.settling import filled_uj, settled
@@ -67,7 +68,8 @@ class Gauge:
 
         A counter that stands still is away until it moves, if power tells: no device draws nothing.
         """
-        stands_us = reading.time_us - span.moved_us if reading.counter == span.counter else 0
+        stands = reading.counter is not None and reading.counter == span.counter
+        stands_us = reading.time_us - span.moved_us if stands else 0
         if stands_us >= _STANDS_STILL_US and reading.power_w:
             reading = reading._replace(counter=None)
             if stands_us >= MINUTE_US:
@@ -118,6 +120,15 @@ class Gauge:
         amount.estimated_high_uj = max(0, most_uj - known_uj)
         return Entry(start_us, end_us, self.method, amount)
 
+    def is_next(self, interval_us: int) -> bool:
+        """Whether readings so far apart have no other between them."""
+        return bool(self.periods_us) and interval_us <= 3 * usual_us(self.periods_us) // 2
+
+    def neighbours_w(self, last: Reading, reading: Reading) -> float | None:
+        """The mean of the neighbours, or what was drawn before."""
+        known = [power_w for power_w in (last.power_w, reading.power_w) if power_w is not None]
+        return sum(known) / len(known) if known else self.rate_w
+
     # --- by power ---
 
     @property
@@ -141,7 +152,7 @@ class Gauge:
         start_us, end_us = last.time_us, reading.time_us
         interval_us = end_us - start_us
         if by_power is None or self.is_far(interval_us):
-            told = self.gap(start_us, end_us, self._neighbours_w(last, reading))
+            told = self.gap(start_us, end_us, self.neighbours_w(last, reading))
             if not (last.has_value or reading.has_value) and method is None:
                 told.method = "missing"
             return told
@@ -157,11 +168,6 @@ class Gauge:
             reading.power_w if is_momentary else None,
             self.power.most_w,
         )
-
-    def _neighbours_w(self, last: Reading, reading: Reading) -> float | None:
-        """The mean of the neighbours, or what was drawn before."""
-        known = [power_w for power_w in (last.power_w, reading.power_w) if power_w is not None]
-        return sum(known) / len(known) if known else self.rate_w
 
     # --- by counter ---
 
@@ -247,7 +253,7 @@ class Gauge:
             return [told]
         counted_uj = self._microjoules(delta.counts)
         known_uj = max(0, counted_uj - filled_uj(span))
-        power_w = self._neighbours_w(span.last, reading)
+        power_w = self.neighbours_w(span.last, reading)
         if delta.kind == "doubtful":  # once: from here on this is what it draws
             self.rate_w = counted_uj / (reading.time_us - span.counter_us)
         return [self.gap(told.start_us, told.end_us, power_w, known_uj)]

@@ -204,8 +204,12 @@ def gap_limit_us(periods_us: Sequence[int]) -> int:
     """
     if not periods_us:
         return _FIRST_GAP_US
-    usual = sorted(periods_us)[(len(periods_us) - 1) // 2]
-    return max(3 * min(usual, _LONGEST_PERIOD_US), LEAST_GAP_US)
+    return max(3 * min(usual_us(periods_us), _LONGEST_PERIOD_US), LEAST_GAP_US)
+
+
+def usual_us(periods_us: Sequence[int]) -> int:
+    """The usual period: the median of the last few."""
+    return sorted(periods_us)[(len(periods_us) - 1) // 2]
 
 
 def remember_period(periods_us: list[int], period_us: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from trimtab import wire
@@ -109,9 +110,10 @@ def power_field(device: wire.Device) -> PowerField:
 
 
 def readings(device: wire.Device, counts: Counts) -> Iterator[Reading]:
-    """Its rows in order, nonsense taken out and counted."""
+    """Its rows in order of time, nonsense taken out and counted."""
     counters = device.energy_counter if uses_counter(device) else None
-    for row, time in enumerate(device.time):
+    for row in _in_order(device.time, counters):
+        time = device.time[row]
         counts.readings += 1
         if not 0 <= time <= LATEST_S:
             counts.rejected += 1
@@ -119,6 +121,18 @@ def readings(device: wire.Device, counts: Counts) -> Iterator[Reading]:
         power_w = _power(device, row, counts)
         counter = None if counters is None or counters[row] == wire.NO_COUNTER else counters[row]
         yield Reading(micros(time), power_w, counter)
+
+
+def _in_order(times: Sequence[float], counters: Sequence[int] | None) -> Sequence[int]:
+    """The rows by time; as they came where only so the counter rises: then the clock was set back."""
+    rows = range(len(times))
+    if all(earlier <= later for earlier, later in pairwise(times)):
+        return rows
+    by_time = sorted(rows, key=times.__getitem__)
+    if counters is None:
+        return by_time
+    counted = [counters[row] for row in by_time if counters[row] != wire.NO_COUNTER]
+    return by_time if all(earlier <= later for earlier, later in pairwise(counted)) else rows
 
 
 def _power(device: wire.Device, row: int, counts: Counts) -> float | None:

@@ -67,6 +67,12 @@ class Span:
         self.counter, self.counter_us, self.fills, self.suspect = counter, time_us, [], None
         self.overtaken_us, self.overtaking_us = 0, None
 
+    def follow(self, earlier: Span) -> None:
+        """It goes on from an earlier one, as far as its own first reading."""
+        self.first = earlier.first
+        if earlier.counted_from is not None and self.counted_from is not None:
+            self.counted_from = min(earlier.counted_from, self.counted_from)
+
     def forget_counter(self) -> None:
         """The counter is another now, or of another unit."""
         self.counter, self.fills, self.suspect, self.block = None, [], None, Block()
@@ -115,18 +121,18 @@ def counted_elsewhere(spans: list[Span], span: Span, counter: int) -> int:
     return counted
 
 
-def start_span(spans: list[Span], reading: Reading) -> int:
-    """Begin a span; return the microseconds between spans that had to be joined, as memory is bounded."""
+def start_span(spans: list[Span], reading: Reading) -> tuple[Span, int]:
+    """Begin a span; with the microseconds between spans that had to be joined, as memory is bounded."""
     span = Span(reading, reading)
     span.advance(reading)
     spans.append(span)
     spans.sort(key=_start)
     if len(spans) <= _MAX_SPANS:
-        return 0
+        return span, 0
     hole_us = gaps_us(spans[:2])
     spans[1].first = spans[0].first
     del spans[0]
-    return hole_us
+    return span, hole_us
 
 
 def gaps_us(spans: list[Span]) -> int:

@@ -180,18 +180,27 @@ class Stream:
             span.counter = counter
         return told
 
+    @property
+    def _reach_us(self) -> int:
+        """How far back a power reading may reach: over its window, or to its last renewal."""
+        power = self.gauge.power
+        return (power.window_us or 0) if power.method == "power_average" else power.update_us
+
     def _is_early(self, span: Span) -> bool:
-        """Whether its last reading averages time before the run: the next says more of its start."""
-        window_us = self.gauge.power.window_us if self.gauge.power.method == "power_average" else None
-        if window_us is None or span is not self.spans[0] or span.first.power_w is None:
+        """Whether its last reading may tell of time before the run: the next says more of its start."""
+        if span is not self.spans[0] or span.first.power_w is None:
             return False
-        return span.last.time_us < span.first.time_us + 3 * window_us // 4
+        return span.last.time_us < span.first.time_us + 3 * self._reach_us // 4
 
     def _forget_before(self, span: Span, reading: Reading) -> None:
-        """Power from before the run says nothing of what the first window in it leaves out."""
-        window_us, begin_us, last = self.gauge.power.window_us or 0, self.edges.begin_us, span.last
-        is_before = begin_us is not None and last.time_us < begin_us + window_us
-        if is_before and reading.power_w is not None and reading.time_us > last.time_us + window_us:
+        """Power from before the run says nothing of time that its next reading does not reach."""
+        power, begin_us, last = self.gauge.power, self.edges.begin_us, span.last
+        is_before = begin_us is not None and last.time_us < begin_us + self._reach_us
+        if (
+            is_before
+            and reading.power_w is not None
+            and reading.time_us > last.time_us + (power.window_us or 0)
+        ):
             span.last = last._replace(power_w=reading.power_w)
 
     def _holes(self, silent_us: int) -> Iterator[Entry]:
@@ -224,9 +233,9 @@ class Stream:
     def _join(self, span: Span) -> list[Piece]:
         """A span that came up to the next becomes one with it, as earlier readings may come later."""
         later = next((each for each in self.spans if each.start_us > span.last.time_us), None)
-        if later is None or self.gauge.is_far(later.start_us - span.last.time_us):
+        if later is None or not self.gauge.is_next(later.start_us - span.last.time_us):
             return []
-        if None not in (span.counter, later.first.counter) and span.counter > later.first.counter:
+        if span.counter is not None and span.counter > (later.first.counter or span.counter):
             return []
         told = self._book(self.gauge.measure(span, later.first))
         later.follow(span)

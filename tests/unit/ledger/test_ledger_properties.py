@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from trimtab import wire
 from trimtab_monitor.ledger import EnergyLedger
+from trimtab_monitor.ledger.spans import gaps_us, read_us
 from trimtab_monitor.ledger.testing import MICROJOULE, MILLIJOULE, T0, device, restored
 
 _RANGE = 500_000_000
@@ -105,7 +106,9 @@ def test_all_time_is_measured_or_a_gap(made: list[Trace]) -> None:
     for trace in made:
         (stream,) = (each for each in whole([trace]).streams.values())
         told = stream.told().values()
-        covered = sum(span.last.time_us - span.start_us for span in stream.spans)
+        covered = read_us(stream.spans) + gaps_us(stream.spans)
+        silent = stream.empty_us - stream.spans[-1].last.time_us if stream.spans else 0
+        covered += silent if stream.gauge.is_far(silent) else 0
         assert sum(tally.measured_us + tally.gap_us for tally in told) == covered
 
 

@@ -34,7 +34,7 @@ def test_a_device_that_is_read_without_a_value_is_a_gap_while_the_run_goes_on() 
 
 
 def test_a_device_that_is_lost_is_a_gap_while_others_of_its_host_are_read() -> None:
-    ledger = ledger_of(read(range(61)), read(range(0, 7_261), "GPU-2"))
+    ledger = ledger_of(read(range(61)), read(range(7_261), "GPU-2"))
     assert gaps(ledger) == {"GPU-1": 7_200, "GPU-2": 0}
     assert ledger.totals().joules == 6_000 + 726_000
 
