@@ -107,9 +107,10 @@ class Intensity:
 
 
 def places(word: str = "") -> list[Intensity]:
-    """The places of the table that have `word` in their key or name, in the order of the table."""
-    wanted = word.casefold()
-    return [place for place in _table().values() if wanted in place.label.casefold()]
+    """The places of the table that have `word` in their key or name or are called so, in its order."""
+    wanted = word.strip().casefold()
+    called = _by_alias().get(wanted, ())
+    return [place for place in _table().values() if wanted in place.label.casefold() or place in called]
 
 
 def lookup(place: str) -> Intensity:

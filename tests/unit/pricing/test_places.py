@@ -73,3 +73,8 @@ def test_places_are_found_by_a_word() -> None:
         "aws:eu-west-3",
         "azure:francecentral",
     ]
+
+
+def test_a_place_is_listed_by_its_other_names_too() -> None:
+    assert [place.key for place in places("Holland")] == ["NL"]
+    assert {"GB", "UA"} <= {place.key for place in places("UK")}
