@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -18,6 +19,9 @@ from trimtab_monitor.store.protocols import Store
 from trimtab_monitor.summary import RunSummary
 
 log = logging.getLogger(__name__)
+
+REST: Final = 20.0
+"""A look at projects unpacks every live run of them: for so many times its length there is none after it."""
 
 ENDED_S: Final = 3600.0
 """For so long a run that is over is still looked at: it may have come to a level after the last look."""
@@ -36,6 +40,7 @@ class BudgetWatch:
         self._settings = settings
         self._patience = Patience(settings.warn_at)
         self._told_unknown: set[str] = set()
+        self._rests_until = 0.0
 
     def look(self) -> None:
         """Tell of every budget of a run that goes on, or has just ended, that has come to a new level."""
@@ -43,8 +48,11 @@ class BudgetWatch:
         self._patience.forget_others(runs)
         for run in runs:
             self._look_at_run(run)
-        if self._settings.projects:
+        began = time.monotonic()
+        if self._settings.projects and began >= self._rests_until:
             self._look_at_projects(runs)
+            now = time.monotonic()
+            self._rests_until = now + REST * (now - began)
 
     def _runs(self) -> list[RunSummary]:
         """Those that go on, and those that ended a short while ago."""

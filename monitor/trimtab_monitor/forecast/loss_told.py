@@ -8,7 +8,7 @@ from typing import Any, Final
 from trimtab_monitor.folding.run_state import RunState
 from trimtab_monitor.forecast.band import LEVEL, Band
 from trimtab_monitor.forecast.completion import LEAST_STEPS, to_go
-from trimtab_monitor.forecast.loss import LossForecast
+from trimtab_monitor.forecast.loss import FARTHEST, LossForecast
 from trimtab_monitor.forecast.power_law import Curve
 from trimtab_monitor.forecast.settings import ForecastSettings
 from trimtab_monitor.forecast.stretches import stops_of, stretches_of
@@ -47,12 +47,17 @@ def loss_told(
         "level": LEVEL,
         "now": found.now,
         "law": None if best is None else _law(best),
-        "at_end": None if total is None or state.status not in LIVE else found.at(total).as_json(),
+        "at_end": None if total is None or state.status not in LIVE else _at_end(found, total),
         "per_kwh": None if not kwh_a_step else found.slope().times(1.0 / kwh_a_step).as_json(),
         "returns": returns,
         "target": None if target is None else _target(found, target, kwh_a_step),
     }
     return told, [SCHEDULE if found.falls else FLAT, *([returns["advice"]] if returns["diminish"] else [])]
+
+
+def _at_end(found: LossForecast, total: int) -> dict[str, Any] | None:
+    """The loss at the last step, or now if that is passed; null where it is too far for any law."""
+    return found.at(max(float(total), found.step)).as_json() if total <= FARTHEST * found.step else None
 
 
 def _law(of: Curve) -> dict[str, float]:

@@ -155,3 +155,13 @@ def test_nobody_is_advised_on_a_plateau_of_the_beginning() -> None:
     short = Job(settings, total_steps=450)
     short.step(400)
     assert short.told()["loss"]["returns"]["advice"] is None
+
+
+def test_a_loss_is_forecast_neither_into_the_past_nor_beyond_any_law() -> None:
+    passed = Job(total_steps=STEPS // 2)
+    passed.step()
+    told = passed.told()["loss"]
+    assert told["at_end"]["expected"] == pytest.approx(told["now"], abs=0.02)
+    endless = Job(total_steps=10**12)
+    endless.step()
+    assert endless.told()["loss"]["at_end"] is None
