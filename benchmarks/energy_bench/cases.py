@@ -49,7 +49,7 @@ class Case:
 
     @property
     def target(self) -> float:
-        """The largest error that is let pass; with slow calls more, for the edges of the job are blurred."""
+        """The largest error that is let pass; of a counter more, as far as slow calls blur both its ends."""
         late_j = self.late_s * sum(board.limit_w for board in self.boards)
         return TARGETS[self.kind] + late_j / self.truth_j(0.0, self.seconds)
 
@@ -123,10 +123,8 @@ def _mishaps() -> list[Case]:
         _case("counter at half rate", COUNTER, long, wrong_rate(-1e9, 1e9, 0.5), hidden=True),
         _case("counter at 10 x", COUNTER, long, wrong_rate(-1e9, 1e9, 10.0), hidden=True),
         _case("nonsense", COUNTER, CHECKPOINTS, nonsense_counter(15.0, 17.5, 2**63 - 1)),
-        *(
-            replace(_case("slow calls", kind, CHECKPOINTS, slow(-1e9, 1e9, 0.1)), late_s=2 * 0.1)
-            for kind in (COUNTER, AVERAGE)
-        ),
+        replace(_case("slow calls", COUNTER, CHECKPOINTS, slow(-1e9, 1e9, 0.1)), late_s=0.05),
+        _case("slow calls", AVERAGE, CHECKPOINTS, slow(-1e9, 1e9, 0.1)),
     ]
 
 

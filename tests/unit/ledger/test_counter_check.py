@@ -37,7 +37,7 @@ def test_a_sound_counter_counts() -> None:
     assert ledger.counter_checks() == {"GPU-1": pytest.approx(1.04)}
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.45, 2.1])
+@pytest.mark.parametrize("rate", [0.1, 0.45, 0.5, 2.0])
 def test_a_counter_that_goes_wrong_late_is_taken_back_by_the_minute(rate: float) -> None:
     ledger = trace((600, 1.0), (120, rate))
     assert joules_by_method(ledger) == {"counter": 600 * 700, "power_average": 120 * 700}
@@ -86,6 +86,20 @@ def test_a_counter_a_little_off_widens_the_interval_to_what_power_says() -> None
     totals = trace((60, 0.8)).totals()
     assert totals.energy_uj == totals.low_uj == 60 * 560 * 10**6
     assert totals.high_joules == pytest.approx(60 * 700, rel=0.02)
+
+
+def test_of_an_idle_board_at_0_57_both_are_told() -> None:
+    totals = trace((60, 0.57), watts=100).totals()
+    assert totals.energy_uj == totals.low_uj == 60 * 57 * 10**6
+    assert totals.high_joules == pytest.approx(60 * 100, rel=0.02)
+
+
+def test_of_one_that_is_renewed_a_tenth_of_a_second_later_neither_end_counts() -> None:
+    times = [0.04, 0.14, *(0.14 + second for second in range(1, 90)), 89.94, 90.04]
+    counter = [OLD + round(10_000 * 500 * time) for time in times]
+    power = [None, *[500.0] * (len(times) - 3), None, 60.0]
+    readings = device(times, counter=counter, power=power, power_window_s=1.0, power_limit_w=700.0)
+    assert ledger_of(readings).totals().joules == pytest.approx(500 * 90, rel=0.005)
 
 
 def test_a_counter_ten_times_too_fast_is_never_counted() -> None:

@@ -184,6 +184,23 @@ def test_once_a_renewal_was_seen_the_moments_of_others_are_known_and_asked_for_o
         assert machine.now < 1000.0 + at + second + 0.05
 
 
+def test_the_reading_before_a_moment_bears_the_renewal_before_it() -> None:
+    machine = Machine(now=1000.053)
+    read = averaged(machine).before()
+    assert read is not None
+    assert (read.time, read.value) == (pytest.approx(1000.0, abs=0.006), 1_000_000)
+
+
+@pytest.mark.parametrize("usual_s", [None, 0.1])
+def test_of_a_driver_that_is_slower_than_renewals_a_single_answer_is_taken(usual_s: float | None) -> None:
+    machine = Machine(now=1000.053, call_s=0.1)
+    edges = Edges(machine.count, machine.clock, machine.pause, usual_s=usual_s)
+    for ask in (edges.first, edges.last):
+        assert [each.time for each in ask()] == [pytest.approx(machine.now - 0.05)]
+        assert edges.took_s == pytest.approx(0.1)
+    assert machine.calls == 2
+
+
 def test_of_something_new_a_renewal_is_watched_for_where_none_was_seen_of_late() -> None:
     machine = Machine()
     edges = averaged(machine)
