@@ -77,7 +77,8 @@ class Sampler:
         """Begin to read, in the background; `tell` takes the event of a device's fault, on any thread."""
         self._tell = tell
         self._members.join()
-        load()
+        with self._guard.shield("sampler: libraries of drivers"):
+            load()
         self._spawn("sensors", self._begin)
 
     def drain(self) -> list[Device]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from energy_bench.board import Board, Event, NvmlFailure, ecc, outage, process, reset, throttle, xid
-from energy_bench.driver import SCRIPT, NoCompilerError, Script, VirtualClock, build_driver, load_pynvml
+from energy_bench.driver import (
+    SCRIPT,
+    NoCompilerError,
+    Script,
+    VirtualClock,
+    build_driver,
+    environment,
+    load_pynvml,
+)
 from energy_bench.trace import steps
 from trimtab.sensors import Reading, SensorError
 from trimtab.sensors.nvidia import nvml
@@ -145,3 +155,19 @@ def test_a_slice_is_a_part_of_its_board(machine: Machine) -> None:
         reading = machine.read(machine.probe(cut, visible=uuid), 15.0)
         assert (reading.device.uuid, reading.held_share) == ("GPU-a", sevenths / 7)
         assert reading.energy_counter is not None
+
+
+@pytest.mark.parametrize(
+    "breaks", ["raise ImportError", "raise RuntimeError('of another version')", "a line of"]
+)
+def test_a_pynvml_that_cannot_be_imported_is_told_and_hides_no_other_sensor(
+    library: Path, tmp_path: Path, breaks: str
+) -> None:
+    (tmp_path / "pynvml.py").write_text(f"{breaks}\n")
+    script = Script([board()]).write(tmp_path / "script")
+    code = "from trimtab import sensors; print(*((each['sensor'], each['problem']) for each in sensors.describe()))"
+    environ = {**os.environ, **environment(library, script), "PYTHONPATH": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    assert "('nvml', 'the module pynvml is not installed, or broken') ('amd'" in told.stdout

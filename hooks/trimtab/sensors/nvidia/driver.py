@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from trimtab.sensors.reading import LOG
+
 LIBRARY: Final = "libnvidia-ml.so.1"
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 60.0
@@ -103,10 +105,11 @@ def is_here() -> bool:
 
 
 def load() -> Any | None:
-    """Import pynvml; None: there is no driver, or it is not installed."""
+    """Import pynvml; None: there is no driver, or it is not installed, or broken."""
     if not is_here():
         return None
     try:
         return importlib.import_module("pynvml")
-    except ImportError:
+    except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
+        LOG.info("trimtab: nvml: pynvml cannot be imported: %s: %s", type(error).__name__, error)
         return None

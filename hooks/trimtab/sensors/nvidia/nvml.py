@@ -43,7 +43,9 @@ def probe(
         return Probe(NoSensor("nvml"), problem=f"there is no NVIDIA driver here ({LIBRARY})", remedy=_REMEDY)
     nvml = load() if nvml is None else nvml
     if nvml is None:
-        return Probe(NoSensor("nvml"), (), "the module pynvml is not installed", _REMEDY, hidden=True)
+        return Probe(
+            NoSensor("nvml"), (), "the module pynvml is not installed, or broken", _REMEDY, hidden=True
+        )
     driver = Driver(nvml, clock)
     try:
         driver.open()

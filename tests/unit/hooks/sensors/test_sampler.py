@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,14 +14,11 @@ import pytest
 
 from trimtab.identity import host_name
 from trimtab.sensors import DeviceInfo, Reading, Sensor, SensorError
-from trimtab.sensors.host_lock import HostLock
 from trimtab.sensors.nvidia import nvml
 from trimtab.sensors.reading import Fault
-from trimtab.sensors.readings import Readings
 from trimtab.sensors.sampler import Sampler, next_due
 from trimtab.steady_clock import SteadyClock
 from trimtab.testing_nvml import Board, Nvml
-from trimtab.vocabulary import NO_COUNTER, Device, is_measured
 
 GPU = DeviceInfo("GPU-a", "gpu", "a board", "counter", 1e-3, None)
 HOST = DeviceInfo("host", "host", "an estimate", "model")
@@ -269,81 +262,6 @@ def test_a_rank_that_waits_for_its_turn_can_be_stopped(make: Callable[..., Sampl
     first.stop()
     assert sensors[1].reads == 0
     assert list(tmp_path.iterdir()) == [], "locks that nobody holds are removed"
-
-
-def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    code = textwrap.dedent(
-        f"""
-        import time, pathlib
-        from trimtab.sensors.host_lock import HostLock
-        assert HostLock(pathlib.Path({str(path)!r})).take()
-        print("held", flush=True)
-        time.sleep(600)
-        """
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "held\n"
-        lock = HostLock(path)
-        assert not lock.take()
-        owner.kill()
-        owner.wait()
-        until(lock.take)
-        assert lock.held
-        lock.free()
-    assert not path.exists()
-
-
-def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
-    one, other = HostLock(tmp_path / "lock"), HostLock(tmp_path / "lock")
-    assert one.take()
-    assert one.take()
-    assert not other.take()
-    other.free()
-    assert not other.take()
-    one.free()
-    assert not one.held
-    assert other.take()
-    assert not one.take()
-    other.free()
-
-
-def readings(count: int, device: DeviceInfo = GPU) -> list[Reading]:
-    return [Reading(device, time=float(i), power_w=10.0 * i) for i in range(count)]
-
-
-def test_the_oldest_readings_are_dropped_and_counted() -> None:
-    held = Readings("a-host", "boot-1", capacity=4)
-    held.add(readings(7))
-    held.add(readings(3, HOST))
-    assert held.dropped == 3
-    drained = {device.uuid: list(device.time) for device in held.drain()}
-    assert drained == {"GPU-a": [3.0, 4.0, 5.0, 6.0], "host": [0.0, 1.0, 2.0]}
-
-
-def test_what_a_reading_lacks_is_not_measured() -> None:
-    held = Readings("a-host", "boot-1")
-    held.add([Reading(GPU, 1.0, power_w=5.0, energy_counter=7), Reading(GPU, 2.0, util=0.0)])
-    (device,) = held.drain()
-    assert isinstance(device, Device)
-    assert device.power_w is not None
-    assert [is_measured(value) for value in device.power_w] == [True, False]
-    assert device.energy_counter is not None
-    assert list(device.energy_counter) == [7, NO_COUNTER]
-    assert device.util is not None
-    assert [is_measured(value) for value in device.util] == [False, True]
-    assert device.temp_c is None
-    assert (device.host, device.boot_id) == ("a-host", "boot-1")
-
-
-def test_a_device_whose_method_changes_keeps_the_order_of_its_readings() -> None:
-    by_power = replace(GPU, method="power_average", counter_unit_j=None)
-    held = Readings("a-host", "boot-1")
-    for time_s, device in enumerate([GPU, GPU, by_power, GPU]):
-        held.add([Reading(device, float(time_s))])
-    drained = [(device.method, list(device.time)) for device in held.drain()]
-    assert drained == [("counter", [0.0, 1.0]), ("power_average", [2.0]), ("counter", [3.0])]
 
 
 @pytest.mark.parametrize(
