@@ -126,6 +126,7 @@ def test_a_device_that_was_lost_is_estimated_half_way_between_its_work_and_rest(
     ledger.add(device([21, 22], power=[None, None], power_limit_w=LIMIT_W))
     ledger.close(T0 + 60)
     totals = ledger.totals()
+    assert totals.energy_uj is not None
     mean_w = totals.energy_uj / 20e6
     assert totals.gap_seconds == 40
     assert totals.estimated_joules == pytest.approx(40 * (mean_w + 100) / 2)
