@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 READY_SECONDS = 60.0
+DEADLINE_S = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +87,16 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Waits until a condition holds."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert time.monotonic() < deadline, "it never came to be"
+            time.sleep(0.01)
+
+    return wait

@@ -108,7 +108,7 @@ def test_the_job_stops_at_its_next_checkpoint_and_people_are_told_twice(
 
 
 def test_a_budget_is_told_once_over_a_restart_and_again_once_it_is_raised(
-    receiver: Receiver, tmp_path: Path, wait_for: Callable[[Callable[[], object]], None]
+    receiver: Receiver, tmp_path: Path, wait_until: Callable[[Callable[[], object]], None]
 ) -> None:
     folder = tmp_path / "collector"
     with RunningCollector(folder, settings(receiver, kwh=1.0)) as collector:
@@ -117,7 +117,7 @@ def test_a_budget_is_told_once_over_a_restart_and_again_once_it_is_raised(
         assert told(receiver.wait_for(1)) == [("critical", "firing")]
     with RunningCollector(folder, settings(receiver, kwh=1.0)) as collector:
         burn(collector.url, "run", 1, 60)
-        wait_for(lambda: httpx.get(f"{collector.url}/v1/runs/run").json()["ledger"]["joules"] > 4.0e6)
+        wait_until(lambda: httpx.get(f"{collector.url}/v1/runs/run").json()["ledger"]["joules"] > 4.0e6)
         time.sleep(0.2)
         assert len(receiver.received) == 1
         assert not burn(collector.url, "run", 2, 1), "nobody asked for a stop"
@@ -152,7 +152,7 @@ def test_runs_of_a_project_share_its_budget_phase_by_phase(receiver: Receiver, t
 
 
 def test_a_run_that_ends_before_anybody_looked_is_told_all_the_same(
-    receiver: Receiver, tmp_path: Path, wait_for: Callable[[Callable[[], object]], None]
+    receiver: Receiver, tmp_path: Path, wait_until: Callable[[Callable[[], object]], None]
 ) -> None:
     with RunningCollector(tmp_path / "collector", settings(receiver, kwh=1.0)) as collector:
         register(collector.url, "run")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ import pytest
 from trimtab import wire
 from trimtab_monitor.settings import Settings
 from trimtab_monitor.testing import RunningCollector
-
-DEADLINE_S = 30.0
 
 
 @pytest.fixture
@@ -53,19 +50,6 @@ def send(http: httpx.Client, run: str) -> Callable[[wire.Batch], dict[str, Any]]
         return told
 
     return post
-
-
-@pytest.fixture
-def wait_until() -> Callable[[Callable[[], object]], None]:
-    """Waits until a condition holds."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, "it never came to be"
-            time.sleep(0.01)
-
-    return wait
 
 
 def register(http: httpx.Client, run: str = "run", **told: Any) -> str:
