@@ -1,7 +1,7 @@
 """A counter held against power, minute by minute: one that goes wrong is not believed.
 
-Only power that shows all the time (an average over the time between readings) can prove a counter wrong; with
-momentary power the ratio is published, no more.
+Only power that shows all the time (an average over the time between readings) can prove a counter wrong;
+momentary power that tells half or twice as much widens the interval, no more.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Check:
         self.ratio, self.is_firm = ratio, block.is_firm
         self.minutes += 1
         if not block.is_firm:
-            return []
+            return [] if _USABLE[0] <= ratio <= _USABLE[1] else [block.doubt()]
         was_trusted = self.is_trusted
         sound = _SOUND[0] <= ratio <= _SOUND[1]
         self.unsound += not sound

@@ -8,7 +8,7 @@ from typing import Final
 from trimtab_monitor.ledger.stream import Stream
 
 _CHECK_BOUNDS: Final = (0.9, 1.1)
-_MOMENTARY_BOUNDS: Final = (0.5, 2.0)
+_MOMENTARY_BOUNDS: Final = (0.8, 1.25)
 _NAMED: Final = 3
 """A cluster may have thousands of devices: more are counted."""
 

@@ -212,7 +212,7 @@ class Gauge:
         if by_power is not None:
             energy_uj = filled_uj(span) + by_power.energy_uj
             is_dark = self.is_far(interval_us) or any(each.amount.gap_us for each in span.fills)
-            is_sure = self.power.method == "power_average" or self.check.agrees
+            is_sure = self.power.method == "power_average" or (bool(span.fills) and self.check.agrees)
             return Expected(to_counts(energy_uj, unit_uj(self.unit_j)), not is_dark, is_sure, is_dark)
         if self.rate_w is None:
             return None

@@ -108,3 +108,17 @@ def test_a_counter_ten_times_too_fast_is_never_counted() -> None:
     counter = [OLD + 10_000 * sum(watts[: time + 1]) for time in times]
     readings = device(times, counter=counter, power=watts, power_window_s=1.0, power_limit_w=700.0)
     assert ledger_of(readings).totals().joules == sum(watts[1:])
+
+
+@pytest.mark.parametrize("rate", [0.5, 2.0])
+def test_momentary_power_that_tells_half_or_twice_as_much_widens_the_interval(rate: float) -> None:
+    """It proves nothing, as it may see the same part of every step: the counter counts, and it is told."""
+    times = range(301)
+    counter = [10**9 + round(400_000 * rate * each) for each in times]
+    ledger = ledger_of(device(times, counter=counter, power=[400] * 301))
+    totals = ledger.totals()
+    assert totals.joules == 120_000 * rate
+    assert totals.low_joules is not None
+    assert totals.high_joules is not None
+    assert totals.low_joules <= 120_000 <= totals.high_joules
+    assert any("momentary power does not see the load" in note for note in energy_notes(ledger, totals))

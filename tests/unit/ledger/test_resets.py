@@ -126,3 +126,11 @@ def test_while_a_counter_stands_still_power_counts() -> None:
     assert ledger.totals().joules == 120_000
     assert ledger.counter_checks() == {"GPU-1": 0.0}
     assert any("0.00 times" in note for note in energy_notes(ledger, ledger.totals()))
+
+
+def test_a_load_that_falls_between_two_minutes_of_momentary_power_is_no_reset() -> None:
+    energy = [0, 42_000, 84_000, 126_000, 126_000 + 14_000 + 3_600, 149_000]
+    counter = [100_000 + 1_000 * each for each in energy]
+    power = [700.0, 700, 700, 700, 90, 90]
+    totals = ledger_of(device(range(0, 360, 60), counter=counter, power=power)).totals()
+    assert (totals.joules, totals.counts.resets) == (149_000, 0)
