@@ -28,7 +28,8 @@ from trimtab.vocabulary import DEVICE_FAULT, Device
 
 PERIOD_S: Final = 1.0
 RETRY_S: Final = 2.0
-"""How often a process that does not read a sensor looks whether its reader has died; till then no power is known."""
+"""How often a process that does not read a sensor looks whether its reader has died: until then no power is
+known."""
 _STOP_S: Final = 1.0
 
 
