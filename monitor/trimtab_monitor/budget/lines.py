@@ -68,6 +68,7 @@ class Line:
             limit=self.limit.amount,
             time=now,
             stop=self.limit.stop,
+            measured=self.spent,
         )
 
 

@@ -8,12 +8,15 @@ import msgspec
 
 CALM: Final = 0.0
 USED_UP: Final = 1.0
+MEASURED: Final = 0.99
+"""Where less than such a part was measured, people are told."""
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
     """A budget has come to `level`: the part at which a warning is told, or 1, used up; 0: below both again.
 
-    `spent` is what was measured and the most that gaps may hide, `limit` the budget, both in `unit`.
+    `spent` is what was measured and the most that gaps may hide, `measured` without that, `limit` the budget,
+    all in `unit`.
     `time` is when that was noticed, Unix seconds of the collector's clock.
     """
 
@@ -24,6 +27,7 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     limit: float
     time: float = 0.0
     stop: bool = False
+    measured: float | None = None
 
     def sentence(self) -> str:
         """For people.
@@ -32,10 +36,14 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
         '82 % of the budget is used: 4.1 of 5 kWh'
         >>> Reached(name="kg of gpt", unit="kg CO2e", level=1.0, spent=5.0, limit=5.0).sentence()
         'the budget is used up: 5 of 5 kg CO2e of gpt'
+        >>> Reached(name="kwh", unit="kWh", level=1.0, spent=5.2, limit=5.0, measured=4.1).sentence()
+        'the budget is used up: 5.2 of 5 kWh, 4.1 of it measured and the rest what gaps may hide'
         """
         quantity, of, whose = self.name.partition(" of ")
         del quantity
         amount = f"{self.spent:.4g} of {self.limit:.4g} {self.unit}{of}{whose}"
+        if self.measured is not None and self.measured < MEASURED * self.spent:
+            amount += f", {self.measured:.4g} of it measured and the rest what gaps may hide"
         if self.level >= USED_UP:
             return f"the budget is used up: {amount}"
         return f"{100 * self.spent / self.limit:.0f} % of the budget is used: {amount}"

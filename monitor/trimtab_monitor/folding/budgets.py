@@ -63,6 +63,8 @@ def _take_back(state: RunState, effects: Effects, telling: Telling, reached: Rea
 
 def _incident(state: RunState, reached: Reached, now: float) -> Incident:
     evidence = {"spent": reached.spent, "limit": reached.limit, "unit": reached.unit, "stop": reached.stop}
+    if reached.measured is not None:
+        evidence["measured"] = reached.measured
     severity: Severity = "critical" if reached.level >= USED_UP else "warning"
     summary = reached.sentence()
     if reached.stop and reached.level >= USED_UP and state.status in LIVE:

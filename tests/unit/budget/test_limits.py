@@ -49,7 +49,8 @@ def test_what_gaps_may_hide_counts() -> None:
     assert (line.spent, line.ratio) == (7.0, 0.85)
     reached = line.reached(None, 0.8, 5.0)
     assert reached is not None
-    assert (reached.level, reached.spent, reached.time) == (0.8, 8.5, 5.0)
+    assert (reached.level, reached.spent, reached.measured, reached.time) == (0.8, 8.5, 7.0, 5.0)
+    assert "8.5 of 10 kWh, 7 of it measured" in reached.sentence()
 
 
 def test_a_limit_in_another_currency_or_of_an_unknown_factor_is_told_and_never_reached() -> None:
