@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
-from trimtab_monitor.api.parts import Collector, Parts
+from trimtab_monitor.api.parts import Parts
 from trimtab_monitor.api.problems import unknown_project
 from trimtab_monitor.budget.limits import QUANTITIES
+from trimtab_monitor.budget.spending import Spent, together
 from trimtab_monitor.json_out import JsonResponse
 from trimtab_monitor.summary import RunSummary
 
@@ -19,6 +20,8 @@ router: Final = APIRouter(prefix="/v1/projects", tags=["projects"], default_resp
 UNSPECIFIED: Final = "unspecified"
 """The phase of runs that say none."""
 
+_Spender = tuple[RunSummary, Spent]
+
 
 @router.get("/{project}")
 def one_project(project: str, parts: Parts) -> JsonResponse:
@@ -26,22 +29,28 @@ def one_project(project: str, parts: Parts) -> JsonResponse:
     runs = [run for run in parts.views().summaries() if run.registration.project == project]
     if not runs:
         raise unknown_project(project)
-    by_phase: dict[str, list[RunSummary]] = defaultdict(list)
-    for run in runs:
-        by_phase[run.registration.phase or UNSPECIFIED].append(run)
+    spent = [(run, parts.accounts.of_run(run)) for run in runs]
+    by_phase: dict[str, list[_Spender]] = defaultdict(list)
+    for run, its in spent:
+        by_phase[run.registration.phase or UNSPECIFIED].append((run, its))
     return JsonResponse(
         {
             "project": project,
             "runs": len(runs),
             "currency": parts.settings.energy.currency,
-            "total": _used(runs, parts),
-            "phases": {phase: _used(each, parts) for phase, each in sorted(by_phase.items())},
+            "total": _used(spent),
+            "phases": {phase: _used(each) for phase, each in sorted(by_phase.items())},
             "budget": {"lines": [line.as_json() for line in parts.accounts.lines_of(project, runs)]},
         }
     )
 
 
-def _used(runs: Sequence[RunSummary], parts: Collector) -> dict[str, Any]:
-    spent = parts.accounts.of_runs(runs)
-    measured: dict[str, float | None] = {name: spent.measured.get(name) for name in QUANTITIES}
-    return {"runs": len(runs), **measured, "lost_steps": sum(run.lost_steps for run in runs)}
+def _used(spenders: Sequence[_Spender]) -> dict[str, Any]:
+    """The sums, and of how many runs no energy is known: it is in none of them."""
+    measured = together(spent for _, spent in spenders).measured
+    return {
+        "runs": len(spenders),
+        "runs_without_energy": sum(spent.measured.get("kwh") is None for _, spent in spenders),
+        **{name: measured.get(name) for name in QUANTITIES},
+        "lost_steps": sum(run.lost_steps for run, _ in spenders),
+    }

@@ -136,6 +136,7 @@ def test_runs_of_a_project_share_its_budget_phase_by_phase(receiver: Receiver, t
         register(collector.url, "first", phase="pretraining")
         register(collector.url, "second", phase="pretraining")
         register(collector.url, "tuned", phase="post-training")
+        register(collector.url, "idle", phase="test-time")
         burn(collector.url, "tuned", 0, 0.5 * 3600)
         burn(collector.url, "first", 0, 1.0 * 3600)
         burn(collector.url, "second", 0, 0.7 * 3600)
@@ -143,9 +144,10 @@ def test_runs_of_a_project_share_its_budget_phase_by_phase(receiver: Receiver, t
         metrics = {alert["labels"]["metric"] for each in received for alert in each.json()["alerts"]}
         assert metrics == {"kwh of gpt, pretraining", "cost of gpt"}
         told_of = httpx.get(f"{collector.url}/v1/projects/gpt").json()
-        assert told_of["runs"] == 3
+        assert (told_of["runs"], told_of["total"]["runs_without_energy"]) == (4, 1)
         assert told_of["phases"]["pretraining"]["kwh"] == pytest.approx(1.7)
         assert told_of["phases"]["post-training"]["cost"] == pytest.approx(0.1)
+        assert told_of["phases"]["test-time"]["kwh"] is None
         assert told_of["total"]["kwh"] == pytest.approx(2.2)
         budgets = {line["name"]: line["ratio"] for line in told_of["budget"]["lines"]}
         assert budgets["kwh of gpt, pretraining"] == pytest.approx(0.85, rel=0.02)
