@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from trimtab_monitor.ledger.units import HOUR_US, MINUTE_US, SECOND_US, EnergySum, Piece, portion
 
@@ -35,6 +36,9 @@ class Bins:
             self._add(first, piece.energy_uj)
             return
         for bin_ in range(first, last + 1):
+            if bin_ > first and self.bins and self.bins[-1] < bin_:
+                self._append(bin_, last, piece)
+                return
             self._add(bin_, piece.within(bin_ * width, (bin_ + 1) * width))
 
     def within(self, from_us: int, to_us: int, extent: tuple[int, int]) -> int:
@@ -55,6 +59,19 @@ class Bins:
     def told_apart_from(self, coarser_us: int) -> int | None:
         """The first bound of a coarser bin from which on all is told apart; None if all ever was."""
         return None if self.floor is None else -(-self.floor * self.width_us // coarser_us) * coarser_us
+
+    def _append(self, first: int, last: int, piece: Piece) -> None:
+        """Spread the rest of a piece over bins that come after all others, as hours of late readings do."""
+        whole, length_us = piece.energy_uj, piece.end_us - piece.start_us
+        begins_us = (bin_ * self.width_us - piece.start_us for bin_ in range(first, last + 1))
+        bounds = [*(whole * begin_us // length_us for begin_us in begins_us), whole]
+        self.bins.extend(range(first, last + 1))
+        self.energy_uj.extend(high - low for low, high in pairwise(bounds))
+        too_many = len(self.bins) - self.capacity
+        if too_many > 0:
+            self.floor = self.bins[too_many - 1] + 1
+            self.earlier.add(sum(self.energy_uj[:too_many]))
+            del self.bins[:too_many], self.energy_uj[:too_many]
 
     def _add(self, bin_: int, energy_uj: int) -> None:
         if self.bins and self.bins[-1] == bin_:
