@@ -29,8 +29,8 @@ class Span:
     by the hour; when it comes back, it has the last word. All from `counted_from` on is counted here.
     `moved_us` is when it was first read at that value.
     `suspect` is a value and its time that was not believed. `overtaken_us` is the time in which readings came
-    that seemed late although the counter went on: the clock was set back. `block` is what its counter and
-    power told since the last check.
+    that seemed late although the counter went on: the clock was set back. `fell_us` is when the counter fell
+    last. `block` is what its counter and power told since the last check.
     """
 
     first: Reading
@@ -43,6 +43,7 @@ class Span:
     suspect: tuple[int, int] | None = None
     overtaken_us: int = 0
     overtaking_us: int | None = None
+    fell_us: int = 0
     block: Block = field(default_factory=Block)
 
     @property
@@ -54,6 +55,8 @@ class Span:
         """The reading is now the last."""
         self.last = reading
         if reading.counter is not None:
+            if self.counter is not None and reading.counter < self.counter:
+                self.fell_us = reading.time_us
             is_new = self.counter is None or self.counted_from is None or reading.counter < self.counter
             counted_from = reading.counter if is_new else self.counted_from
             self.rebase(reading.counter, reading.time_us)
@@ -83,8 +86,13 @@ class Span:
             join(self.fills, entry, _MAX_FILLS)
 
     def overtake(self, reading: Reading) -> None:
-        """See whether a late reading is of a clock that was set back: then its counter is ahead."""
+        """See whether a late reading is of a clock that was set back: then its counter is ahead.
+
+        One from before the counter fell, as it wrapped or began again, is ahead too if it is sent twice.
+        """
         if self.counter is None or reading.counter is None or reading.counter <= self.counter:
+            return
+        if reading.time_us < self.fell_us:
             return
         if self.overtaking_us is not None:
             self.overtaken_us += max(0, reading.time_us - self.overtaking_us)

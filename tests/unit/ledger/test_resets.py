@@ -134,3 +134,10 @@ def test_a_load_that_falls_between_two_minutes_of_momentary_power_is_no_reset() 
     power = [700.0, 700, 700, 700, 90, 90]
     totals = ledger_of(device(range(0, 360, 60), counter=counter, power=power)).totals()
     assert (totals.joules, totals.counts.resets) == (149_000, 0)
+
+
+def test_what_is_sent_again_after_a_counter_fell_is_of_no_clock_that_was_set_back() -> None:
+    readings = device(range(4), counter=[OLD, OLD + 10**5, OLD + 2 * 10**5, 10**5], power=[100] * 4)
+    (stream,) = ledger_of(readings, readings).streams.values()
+    assert stream.counts.late == 4
+    assert [span.overtaken_us for span in stream.spans] == [0]
