@@ -7,7 +7,7 @@ from typing import Final
 
 from trimtab.sensors.nvidia.boards import Board
 from trimtab.sensors.nvidia.driver import FIRST_PAUSE_S, LONGEST_PAUSE_S
-from trimtab.sensors.nvidia.edges import Edges, Renewal
+from trimtab.sensors.nvidia.edges import USUAL_S, Edges, Renewal
 from trimtab.sensors.nvidia.health import OFTEN_S, SELDOM_S, Health
 from trimtab.sensors.nvidia.meter import Meter
 from trimtab.sensors.nvidia.processes import Pids, Shares
@@ -19,7 +19,6 @@ QUICK_PERIOD_S: Final = 0.1
 _POWER_WAIT_S: Final = 0.12
 """An averaged power is renewed every 100 ms: one that does not change for so long is constant."""
 _POWER_POLL_S: Final = 0.01
-_POWER_UPDATE_S: Final = 0.1
 _SOON_S: Final = 5.0
 """A board that was reset answers soon: for about so long it is asked ten times a second."""
 _REST_S: Final = 0.2
@@ -51,7 +50,7 @@ class NvmlSensor:
         self._meter = meter
         self._clock = clock
         self._counts = Edges(meter.count, clock, pause)
-        self._powers = Edges(meter.power_w, clock, pause, _POWER_WAIT_S, _POWER_POLL_S, _POWER_UPDATE_S)
+        self._powers = Edges(meter.power_w, clock, pause, _POWER_WAIT_S, _POWER_POLL_S, USUAL_S)
         self._shares = Shares(board, pids)
         self._health = Health(board)
         self._xids = Xids(board)
