@@ -24,7 +24,7 @@ from trimtab_monitor.summary import RunSummary
 FOLD_WAIT_S: Final = 2.0
 """How long a request waits for the fold to come past what it wrote, in seconds."""
 
-REFRESH_S: Final = 1.0
+REFRESH_S: Final = 5.0
 """How long a question waits for the fold to come past what was written before it, in seconds."""
 
 

@@ -152,6 +152,9 @@ class Stream:
         for tally in told.values():
             tally.low_uj = max(0, min(tally.low_uj, tally.energy_uj))
             tally.high_uj = max(tally.high_uj, tally.energy_uj)
+            tally.estimated_uj = max(0, tally.estimated_uj)  # cuts taken back may differ by a microjoule
+            tally.estimated_low_uj = max(0, min(tally.estimated_low_uj, tally.estimated_uj))
+            tally.estimated_high_uj = max(tally.estimated_high_uj, tally.estimated_uj)
         return told
 
     # --- inside ---
