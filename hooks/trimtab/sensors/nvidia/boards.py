@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from trimtab.sensors.nvidia.at_once import at_once
 from trimtab.sensors.nvidia.driver import Driver
 
 
@@ -52,8 +54,10 @@ def visible_boards(driver: Driver, visible: str | None) -> list[Board]:
     """
     handles = list(_handles(driver))
     boards: dict[str, Board] = {}
-    for handle, slice_ in _named(driver, handles, visible):
-        board = _board(driver, handle)
+    named = list(_named(driver, handles, visible))
+    for board, (_, slice_) in zip(
+        at_once(partial(_board, driver), [handle for handle, _ in named]), named, strict=True
+    ):
         if board is not None:
             kept = boards.setdefault(board.uuid, board)
             _hold(kept, slice_)
@@ -82,7 +86,7 @@ def _is_cut(driver: Driver, handle: Any) -> bool:
 def _named(driver: Driver, handles: list[Any], visible: str | None) -> Iterator[tuple[Any, Any | None]]:
     """Yield each board that is named, with the slice of it that is, if one is."""
     if visible is None:
-        yield from ((handle, _first_slice(driver, handle)) for handle in handles)
+        yield from zip(handles, at_once(partial(_first_slice, driver), handles), strict=True)
         return
     for entry in visible.split(","):
         found = _find(driver, handles, entry.strip())

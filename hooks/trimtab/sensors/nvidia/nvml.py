@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from trimtab.sensors.nvidia.at_once import at_once
 from trimtab.sensors.nvidia.board import NvmlSensor
 from trimtab.sensors.nvidia.boards import Board, visible_boards
 from trimtab.sensors.nvidia.driver import LIBRARY, Driver, is_here, load
@@ -59,8 +60,7 @@ def probe(
 def _probe_boards(boards: list[Board], make: Callable[[Board, Meter], NvmlSensor]) -> Probe:
     problems: list[str] = []
     sensors: list[NvmlSensor] = []
-    for board in boards:
-        meter = _meter(board)
+    for board, meter in zip(boards, at_once(_meter, boards), strict=True):
         if isinstance(meter, str):
             problems.append(meter)
         else:
