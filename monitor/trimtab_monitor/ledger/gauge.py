@@ -6,21 +6,14 @@ whose seconds are told and whose energy is only estimated, apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from trimtab import wire
 from trimtab_monitor.ledger.check import Block, Check, is_full
 from trimtab_monitor.ledger.counters import Delta, Expected, counter_delta, to_counts, to_microjoules, unit_uj
-from trimtab_monitor.ledger.power import (
-    LEAST_GAP_US,
-    Estimate,
-    PowerField,
-    estimate,
-    gap_limit_us,
-    remember_period,
-    usual_us,
-)
+from trimtab_monitor.ledger.power import Estimate, remember_period
+from trimtab_monitor.ledger.power_gauge import PowerGauge
 from trimtab_monitor.ledger.reading import Counts, Reading, power_field, uses_counter
 from trimtab_monitor.ledger.settling import filled_uj, settled
 from trimtab_monitor.ledger.spans import Span
@@ -32,24 +25,14 @@ _STANDS_STILL_US: Final = SECOND_US // 2
 
 
 @dataclass(slots=True)
-class Gauge:
-    """What is known of a device, and what became of its readings.
+class Gauge(PowerGauge):
+    """What is known of a device, and what became of its readings."""
 
-    `method` is how its energy is known at present, `power` what its power readings are. `rate_w` is what it
-    drew last, `lowest_w` the lowest power that was read.
-    """
-
-    component: str = "gpu"
-    method: str = "missing"
-    power: PowerField = field(default_factory=PowerField)
     unit_j: float | None = None
     range: int | None = None
     carry: int = 0
     counts: Counts = field(default_factory=Counts)
     check: Check = field(default_factory=Check)
-    periods_us: list[int] = field(default_factory=list)
-    rate_w: float | None = None
-    lowest_w: float | None = None
 
     def describe(self, device: wire.Device) -> bool:
         """Take how its energy is known from now on; False if its counter is another one than before."""
@@ -75,9 +58,9 @@ class Gauge:
             if stands_us >= MINUTE_US:
                 self.check.ratio = 0.0
         interval_us = reading.time_us - span.last.time_us
-        by_power = self._estimate(span.last.power_w, reading.power_w, interval_us)
+        by_power = self.estimated(span.last.power_w, reading.power_w, interval_us)
         if span.counter is None or reading.counter is None:
-            told = [self._between(span.last, reading, by_power)]
+            told = [self.between(span.last, reading, by_power)]
             span.fill(told[0])
         else:
             told, reading = self._by_counter(span, reading, by_power)
@@ -86,90 +69,7 @@ class Gauge:
         span.advance(reading)
         return told
 
-    def hold(self, last: Reading, start_us: int, end_us: int, mean_w: float | None = None) -> Entry | None:
-        """Tell of the time at an edge of the run what the reading beside it says, or the rate there.
-
-        A device that told nothing more up to the end went on with its work (at `mean_w`) or stood still, and
-        nobody knows which: it is estimated half-way between that and the lowest power.
-        """
-        by_power = self._estimate(last.power_w, None, end_us - start_us)
-        if by_power is None and self.rate_w is not None and last.counter is not None:
-            held = replace(self.power, method="power_instant")
-            by_power = estimate(held, self.rate_w, None, end_us - start_us, 0.0)
-        power_w = last.power_w
-        if mean_w is not None and self.is_far(end_us - start_us):
-            power_w = (mean_w + (mean_w if self.lowest_w is None else min(mean_w, self.lowest_w))) / 2
-        first, second = Reading(start_us, power_w), Reading(end_us, power_w)
-        method = "counter" if last.power_w is None and last.counter is not None else None
-        return self._between(first, second, by_power, method)
-
-    def see(self, power_w: float | None) -> None:
-        """Remember the lowest power."""
-        if power_w is not None and (self.lowest_w is None or power_w < self.lowest_w):
-            self.lowest_w = power_w
-
-    def gap(self, start_us: int, end_us: int, power_w: float | None, known_uj: int = 0) -> Entry:
-        """Tell that the energy of this time is not known; estimated at this power, `known_uj` is counted."""
-        interval_us = end_us - start_us
-        estimated_uj = round((power_w or 0.0) * interval_us)
-        least_uj = round(self._least_w * interval_us)
-        most_uj = max(round(self.power.most_w * interval_us), estimated_uj)
-        amount = Tally(known_uj, known_uj, known_uj, 0, interval_us)
-        amount.estimated_uj = max(0, estimated_uj - known_uj)
-        amount.estimated_low_uj = min(max(0, least_uj - known_uj), amount.estimated_uj)
-        amount.estimated_high_uj = max(0, most_uj - known_uj)
-        return Entry(start_us, end_us, self.method, amount)
-
-    def is_next(self, interval_us: int) -> bool:
-        """Whether readings so far apart have no other between them."""
-        return bool(self.periods_us) and interval_us <= 3 * usual_us(self.periods_us) // 2
-
-    def neighbours_w(self, last: Reading, reading: Reading) -> float | None:
-        """The mean of the neighbours, or what was drawn before."""
-        known = [power_w for power_w in (last.power_w, reading.power_w) if power_w is not None]
-        return sum(known) / len(known) if known else self.rate_w
-
-    # --- by power ---
-
-    @property
-    def _least_w(self) -> float:
-        """The least that it draws: the lowest power seen if it idled then, else nothing is known."""
-        return self.lowest_w if self.lowest_w is not None and self.lowest_w <= self.power.idle_w else 0.0
-
-    def _estimate(
-        self, previous_w: float | None, current_w: float | None, interval_us: int
-    ) -> Estimate | None:
-        return estimate(self.power, previous_w, current_w, interval_us, self._least_w)
-
-    def is_far(self, interval_us: int) -> bool:
-        """Whether readings so far apart have a gap between them."""
-        return interval_us > LEAST_GAP_US and interval_us > gap_limit_us(self.periods_us)
-
-    def _between(
-        self, last: Reading, reading: Reading, by_power: Estimate | None, method: str | None = None
-    ) -> Entry:
-        """By power, or a gap."""
-        start_us, end_us = last.time_us, reading.time_us
-        interval_us = end_us - start_us
-        if by_power is None or self.is_far(interval_us):
-            told = self.gap(start_us, end_us, self.neighbours_w(last, reading))
-            if not (last.has_value or reading.has_value) and method is None:
-                told.method = "missing"
-            return told
-        amount = Tally(by_power.energy_uj, by_power.low_uj, by_power.high_uj, interval_us)
-        self.rate_w = by_power.energy_uj / interval_us
-        is_momentary = self.power.method == "power_instant"
-        return Entry(
-            start_us,
-            end_us,
-            method or self.power.method,
-            amount,
-            last.power_w if is_momentary else None,
-            reading.power_w if is_momentary else None,
-            self.power.most_w,
-        )
-
-    # --- by counter ---
+    # --- inside ---
 
     def _by_counter(
         self, span: Span, reading: Reading, by_power: Estimate | None
@@ -238,7 +138,7 @@ class Gauge:
     ) -> tuple[list[Entry], Reading]:
         assert reading.counter is not None
         self.counts.rejected += 1
-        told = self._between(span.last, reading, by_power)
+        told = self.between(span.last, reading, by_power)
         span.fill(told)
         span.suspect = (reading.counter, reading.time_us)
         return [told], reading._replace(counter=None)
@@ -248,7 +148,7 @@ class Gauge:
         self.counts.resets += delta.kind == "reset"
         self.counts.doubtful_resets += delta.kind == "doubtful"
         self.carry = 0
-        told = self._between(span.last, reading, by_power)
+        told = self.between(span.last, reading, by_power)
         if not told.amount.gap_us:
             return [told]
         counted_uj = self._microjoules(delta.counts)
@@ -304,11 +204,11 @@ class Gauge:
         stand_in: Entry | None = None
         if by_power is not None and not self.is_far(interval_us):
             rate_w = self.rate_w
-            stand_in = self._between(span.last, reading, by_power)
+            stand_in = self.between(span.last, reading, by_power)
             if self.check.is_trusted:
                 self.rate_w = rate_w
         if not self.check.is_trusted:
-            believed = [stand_in or self._between(span.last, reading, by_power)]
+            believed = [stand_in or self.between(span.last, reading, by_power)]
         else:
             believed = settled(span, told, by_power)
         if stand_in is None or not is_clean:

@@ -7,20 +7,20 @@ and a ledger written with msgspec and read back goes on as if nothing had been.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
 from trimtab import wire
 from trimtab_monitor.ledger.curve import Bins
+from trimtab_monitor.ledger.device_rows import has_parts, held_us, rows_of
 from trimtab_monitor.ledger.division import Division
 from trimtab_monitor.ledger.lost_work import CAUSES, Cause, LostWork
 from trimtab_monitor.ledger.reading import LATEST_S, Counts, is_node_meter, readings
-from trimtab_monitor.ledger.rows import Row, Totals, joined, own_part
+from trimtab_monitor.ledger.rows import Row, Totals
 from trimtab_monitor.ledger.scope import Covers, Scope
 from trimtab_monitor.ledger.shares import NOT_KNOWN, IdlePower, Shares, shares_of, split
-from trimtab_monitor.ledger.silence import longest_read
 from trimtab_monitor.ledger.stream import Stream
 from trimtab_monitor.ledger.tally import Tally
 from trimtab_monitor.ledger.units import HOUR_US, MICRO, Piece, micros
@@ -139,11 +139,7 @@ class EnergyLedger:
 
     def rows(self) -> list[Row]:
         """Energy by device and method; lives of a device on different boots of its host are joined."""
-        return joined(
-            self._row(key, stream, method, tally)
-            for key, stream, told in self._told()
-            for method, tally in told.items()
-        )
+        return rows_of(self.streams, self.divisions, self.covers)
 
     def totals(self) -> Totals:
         """The sums, over the rows that are `summed`."""
@@ -200,14 +196,7 @@ class EnergyLedger:
 
     def gpu_seconds(self) -> float:
         """Device seconds of GPUs and modules that the run held, measured or not: its part of shared ones."""
-        held_us = 0
-        for key, stream, told in self._told():
-            if stream.component == "module" or (
-                stream.component == "gpu" and stream.boot_id not in self.covers.modules
-            ):
-                known_us = sum(tally.measured_us + tally.gap_us for tally in told.values())
-                held_us += max(0, known_us - self.divisions[key].others_us)
-        return held_us / MICRO
+        return held_us(self.streams, self.divisions, self.covers) / MICRO
 
     def counter_checks(self) -> Mapping[str, float]:
         """By device, the energy its counter tells over what its power tells, of the last minute checked."""
@@ -262,40 +251,8 @@ class EnergyLedger:
                 if self.covers.covered(*of) and not before.covered(*of):
                     self._scope(other, piece).add(piece.negative())
 
-    def _row(self, key: str, stream: Stream, method: str, tally: Tally) -> Row:
-        division = self.divisions[key]
-        others_uj = division.others_uj.get(method, 0)
-        return Row(
-            host=stream.host,
-            device=stream.uuid,
-            name=stream.name,
-            component=stream.component,
-            method=method,
-            summed=self._is_summed(stream, method),
-            tally=own_part(tally, others_uj),
-            others_uj=others_uj,
-            shared=division.is_shared,
-        )
-
-    def _told(self) -> Iterator[tuple[str, Stream, dict[str, Tally]]]:
-        hosts = longest_read(self.streams.values())
-        for key, stream in self.streams.items():
-            yield key, stream, stream.told(hosts[stream.boot_id])
-
-    def _has_parts(self) -> bool:
-        return any(
-            not is_node_meter(stream.component, method)
-            for stream in self.streams.values()
-            for method in stream.tallies
-        )
-
-    def _is_summed(self, stream: Stream, method: str) -> bool:
-        if self.covers.covered(stream.boot_id, stream.component, method):
-            return False
-        return not (is_node_meter(stream.component, method) and self._has_parts())
-
     def _summed_scope(self) -> Scope:
-        return self.parts if self._has_parts() else self.nodes
+        return self.parts if has_parts(self.streams.values()) else self.nodes
 
 
 def device_key(boot_id: str, uuid: str, component: str) -> str:

@@ -6,33 +6,29 @@ the power of the reading beside is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Final
 
 from trimtab import wire
 from trimtab_monitor.ledger.check import Check
 from trimtab_monitor.ledger.edges import GRACE_US, Edges
 from trimtab_monitor.ledger.gauge import Gauge
+from trimtab_monitor.ledger.holes import hole_since, holes_between, leaves_a_hole
 from trimtab_monitor.ledger.power import MAX_INTERVAL_US
-from trimtab_monitor.ledger.reading import LATEST_S, Counts, Reading
+from trimtab_monitor.ledger.reading import Counts, Reading
 from trimtab_monitor.ledger.spans import (
     Span,
     counted_elsewhere,
-    read_us,
     span_at,
     span_before,
     start_span,
 )
 from trimtab_monitor.ledger.tally import Entry, Tally
-from trimtab_monitor.ledger.units import MINUTE_US, SECOND_US, Piece
+from trimtab_monitor.ledger.units import SECOND_US, Piece
 
 _DOUBT_US: Final = 10 * SECOND_US
 """A counter that differs from power for as long as this is doubted, though not judged yet."""
-
-_LAG_US: Final = MINUTE_US
-"""So far apart batches of several ranks may be: only what lacks for longer is a device that went away."""
 
 
 @dataclass(slots=True)
@@ -96,7 +92,7 @@ class Stream:
         self.left_us = None
         if span is not None:
             told += self._doubt_edges(span, reading)
-        if span is None or self._leaves_a_hole(span, reading):
+        if span is None or leaves_a_hole(span, reading, self.gauge):
             span = self._start_span(reading)
         elif span.last.has_value and not reading.has_value:
             self.counts.missing += 1
@@ -147,7 +143,7 @@ class Stream:
         for span in self.spans:
             if self.check.is_trusted and span.block.checked_us >= _DOUBT_US and span.block.is_unsound:
                 told.setdefault("counter", Tally()).add(span.block.doubt().amount)
-        for hole in self._holes(self._silent_us(host)):
+        for hole in self._holes(host):
             told.setdefault(self.method, Tally()).add(hole.amount)
         for tally in told.values():
             tally.low_uj = max(0, min(tally.low_uj, tally.energy_uj))
@@ -159,16 +155,11 @@ class Stream:
 
     # --- inside ---
 
-    def _silent_us(self, host: Sequence[Span]) -> int:
-        """How long it gave no value, as far as that is not told yet."""
-        if self.tail is not None or not self.spans:
-            return 0
-        last_us = self.spans[-1].last.time_us
-        edges_us = (each for each in (self.edges.end_us, self.left_us) if each is not None)
-        until_us = min(edges_us, default=LATEST_S * SECOND_US)
-        empty_us = min(self.empty_us, until_us) - last_us
-        others_us = read_us(host, last_us, until_us)
-        return max(empty_us if self.gauge.is_far(empty_us) else 0, others_us if others_us > _LAG_US else 0)
+    def _holes(self, host: Sequence[Span]) -> Iterable[Entry]:
+        yield from holes_between(self.spans, self.edges, self.gauge)
+        if self.tail is None and self.spans:
+            edges_us = [each for each in (self.edges.end_us, self.left_us) if each is not None]
+            yield from hole_since(self.spans[-1], host, self.gauge, self.empty_us, edges_us)
 
     def _book(self, entries: Iterable[Entry]) -> list[Piece]:
         return [piece for entry in entries for piece in self.edges.book(entry)]
@@ -205,24 +196,6 @@ class Stream:
             and reading.time_us > last.time_us + (power.window_us or 0)
         ):
             span.last = last._replace(power_w=reading.power_w)
-
-    def _holes(self, silent_us: int) -> Iterator[Entry]:
-        """Time of the run between spans, and since its last reading: nothing is known of it."""
-        edges = self.edges
-        for span, later in pairwise(self.spans):
-            start_us = max(span.last.time_us, edges.begin_us or 0)
-            end_us = later.start_us if edges.end_us is None else min(later.start_us, edges.end_us)
-            if later.start_us - span.last.time_us <= MAX_INTERVAL_US and start_us < end_us:
-                yield self.gauge.gap(start_us, end_us, self.gauge.neighbours_w(span.last, later.first))
-        if silent_us:
-            yield self.gauge.gap(0, silent_us, self.gauge.rate_w)
-
-    def _leaves_a_hole(self, span: Span, reading: Reading) -> bool:
-        """Whether nothing tells of the time between, so that late readings may."""
-        if span.counter is not None or reading.counter is not None:
-            return False
-        has_values = span.last.has_value and reading.has_value
-        return has_values and self.gauge.is_far(reading.time_us - span.last.time_us)
 
     def _start_span(self, reading: Reading) -> Span:
         if self.spans and reading.time_us > self.spans[-1].last.time_us + MAX_INTERVAL_US:
