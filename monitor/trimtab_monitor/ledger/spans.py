@@ -30,7 +30,7 @@ class Span:
     `moved_us` is when it was first read at that value.
     `suspect` is a value and its time that was not believed. `overtaken_us` is the time in which readings came
     that seemed late although the counter went on: the clock was set back. `fell_us` is when the counter fell
-    last. `block` is what its counter and power told since the last check.
+    or was not believed last. `block` is what its counter and power told since the last check.
     """
 
     first: Reading
@@ -55,8 +55,6 @@ class Span:
         """The reading is now the last."""
         self.last = reading
         if reading.counter is not None:
-            if self.counter is not None and reading.counter < self.counter:
-                self.fell_us = reading.time_us
             is_new = self.counter is None or self.counted_from is None or reading.counter < self.counter
             counted_from = reading.counter if is_new else self.counted_from
             self.rebase(reading.counter, reading.time_us)
@@ -64,6 +62,10 @@ class Span:
 
     def rebase(self, counter: int, time_us: int) -> None:
         """Count on from this value of the counter."""
+        if self.counter is not None and counter < self.counter:
+            self.fell_us = time_us
+        elif self.suspect is not None:
+            self.fell_us = self.suspect[1]
         self.counted_from = counter
         if counter != self.counter:
             self.moved_us = time_us
@@ -88,11 +90,12 @@ class Span:
     def overtake(self, reading: Reading) -> None:
         """See whether a late reading is of a clock that was set back: then its counter is ahead.
 
-        One from before the counter fell, as it wrapped or began again, is ahead too if it is sent twice.
+        One from before the counter fell, as it wrapped or began again, is ahead too if it is sent twice, and
+        so is one that was not believed.
         """
         if self.counter is None or reading.counter is None or reading.counter <= self.counter:
             return
-        if reading.time_us < self.fell_us:
+        if reading.time_us <= (self.fell_us if self.suspect is None else self.suspect[1]):
             return
         if self.overtaking_us is not None:
             self.overtaken_us += max(0, reading.time_us - self.overtaking_us)

@@ -141,3 +141,13 @@ def test_what_is_sent_again_after_a_counter_fell_is_of_no_clock_that_was_set_bac
     (stream,) = ledger_of(readings, readings).streams.values()
     assert stream.counts.late == 4
     assert [span.overtaken_us for span in stream.spans] == [0]
+
+
+def test_what_was_not_believed_and_is_sent_again_is_of_no_clock_that_was_set_back() -> None:
+    counter = [0, 10**5, 9 * 10**10, 18 * 10**10, 2 * 10**5, 3 * 10**5]
+    readings = device(range(6), counter=counter, power=[100] * 6)
+    early = device(range(4), counter=counter[:4], power=[100] * 4)
+    for ledger in (ledger_of(early, early), ledger_of(readings, readings)):
+        (stream,) = ledger.streams.values()
+        assert stream.counts.rejected == 2
+        assert [span.overtaken_us for span in stream.spans] == [0]
